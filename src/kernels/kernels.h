@@ -1,0 +1,107 @@
+/*-------------------------------------------------------------------------
+ *
+ * kernels.h
+ *	  Every arithmetic kernel, once, and the table the CPU's best set fills.
+ *
+ * No PostgreSQL header here or in any file of this folder: the kernels build
+ * into the extension, the unit test and the benchmark alike.  README.md has
+ * the numerical contract.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VECEXT_KERNELS_H
+#define VECEXT_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* IEEE 754 binary16, as bits */
+typedef uint16_t vec_half;
+
+/* the three sums of a cosine, taken in one pass */
+typedef struct VecCosineSums
+{
+	float		dot;			/* sum a*b */
+	float		normsq_a;		/* sum a*a */
+	float		normsq_b;		/* sum b*b */
+} VecCosineSums;
+
+/* population counts of two bit strings, taken in one pass */
+typedef struct VecBitSums
+{
+	uint64_t	both;			/* |a and b| */
+	uint64_t	a;				/* |a| */
+	uint64_t	b;				/* |b| */
+} VecBitSums;
+
+/* a sparse vector: ascending zero-based indices and their values */
+typedef struct VecSparse
+{
+	int			nnz;
+	const int32_t *index;
+	const float *value;
+} VecSparse;
+
+/*
+ * The list: X(result, name, arguments).  Table, instruction sets, unit test
+ * and benchmark all expand it; a kernel forgotten anywhere does not compile.
+ *
+ * Dense kernels take "dim" elements at any alignment and never read past
+ * them.  The *_many kernels compare one float query with "nrows" rows that
+ * lie "stride" elements apart and write nrows results to "out".
+ */
+#define VEC_DENSE_ARGS(elem)	(const elem *a, const elem *b, int dim)
+#define VEC_MANY_ARGS(elem)		(const float *query, const elem *rows, \
+								 size_t stride, int nrows, int dim, float *out)
+
+#define VEC_KERNELS(X) \
+	/* dense, float */ \
+	X(float, l2sq_f32, VEC_DENSE_ARGS(float)) \
+	X(float, dot_f32, VEC_DENSE_ARGS(float)) \
+	X(float, l1_f32, VEC_DENSE_ARGS(float)) \
+	X(void, cosine_f32, (const float *a, const float *b, int dim, VecCosineSums *sums)) \
+	X(double, normsq_f32, (const float *a, int dim)) \
+	X(void, l2sq_many_f32, VEC_MANY_ARGS(float)) \
+	X(void, dot_many_f32, VEC_MANY_ARGS(float)) \
+	/* dense, half: widened to float, accumulated in float */ \
+	X(float, l2sq_f16, VEC_DENSE_ARGS(vec_half)) \
+	X(float, dot_f16, VEC_DENSE_ARGS(vec_half)) \
+	X(float, l1_f16, VEC_DENSE_ARGS(vec_half)) \
+	X(void, cosine_f16, (const vec_half *a, const vec_half *b, int dim, VecCosineSums *sums)) \
+	X(double, normsq_f16, (const vec_half *a, int dim)) \
+	X(void, l2sq_many_f16, VEC_MANY_ARGS(vec_half)) \
+	X(void, dot_many_f16, VEC_MANY_ARGS(vec_half)) \
+	/* bits: whole bytes, padding bits must be zero */ \
+	X(uint64_t, hamming_bits, (const uint8_t *a, const uint8_t *b, size_t bytes)) \
+	X(void, jaccard_bits, (const uint8_t *a, const uint8_t *b, size_t bytes, VecBitSums *sums)) \
+	/* sparse: accumulated in double */ \
+	X(double, l2sq_sparse, (const VecSparse *a, const VecSparse *b)) \
+	X(double, dot_sparse, (const VecSparse *a, const VecSparse *b)) \
+	X(double, l1_sparse, (const VecSparse *a, const VecSparse *b)) \
+	/* conversion; rounds to nearest even; too large a float becomes infinity */ \
+	X(void, half_to_float, (const vec_half *src, float *dst, int dim)) \
+	X(void, float_to_half, (const float *src, vec_half *dst, int dim)) \
+	/* true if no element is NaN or infinite */ \
+	X(bool, finite_f32, (const float *a, int dim)) \
+	X(bool, finite_f16, (const vec_half *a, int dim)) \
+	/* byte order reversed element by element; src and dst may be the same */ \
+	X(void, swap_bytes32, (const void *src, void *dst, int n)) \
+	X(void, swap_bytes16, (const void *src, void *dst, int n))
+
+typedef struct VecKernels
+{
+	const char *name;			/* value of vecext.simd that selects it */
+#define X(result, kernel, args) result (*kernel) args;
+	VEC_KERNELS(X)
+#undef X
+} VecKernels;
+
+/* the table in use; never NULL after vec_kernels_init() */
+extern const VecKernels *vec_kernels;
+
+extern void vec_kernels_init(void);
+extern const VecKernels *vec_kernels_find(const char *name);
+extern const VecKernels *vec_kernels_usable(int i);
+
+#endif							/* VECEXT_KERNELS_H */
