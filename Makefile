@@ -15,10 +15,11 @@ OBJS = \
 	src/kernels/float_parse.o \
 	src/kernels/literal.o \
 	src/types/common.o \
+	src/types/dense_io.o \
+	src/types/dense_ops.o \
+	src/types/dense_agg.o \
 	src/types/vector.o \
-	src/types/vector_ops.o \
 	src/types/halfvec.o \
-	src/types/halfvec_ops.o \
 	src/types/sparsevec.o \
 	src/types/sparsevec_ops.o \
 	src/types/sparsevec_agg.o \
@@ -26,6 +27,7 @@ OBJS = \
 	src/types/subscript.o \
 	src/types/statistics.o \
 	src/types/cost.o \
+	src/settings.o \
 	src/guard.o \
 	src/vecext.o
 

@@ -26,10 +26,52 @@
 #endif
 
 /*
+ * PG 16 made errors in input functions catchable: ereturn() and errsave()
+ * report to fcinfo->context.  Before, there is only ereport().
+ */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#else
+#define errsave(context, ...) \
+	do { \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+	} while (0)
+#define ereturn(context, dummy_value, ...) \
+	do { \
+		errsave(context, __VA_ARGS__); \
+		return dummy_value; \
+	} while (0)
+#endif
+
+/* PG 17 moved the statistics target out of the copied pg_attribute row. */
+#if PG_VERSION_NUM >= 170000
+#define vec_statistics_target_compat(stats) ((stats)->attstattarget)
+#else
+#define vec_statistics_target_compat(stats) ((stats)->attr->attstattarget)
+#endif
+
+/* PG 18 gave vacuum_delay_point() an is_analyze argument; ours are all ANALYZE. */
+#if PG_VERSION_NUM >= 180000
+#define vacuum_delay_point_compat() vacuum_delay_point(true)
+#else
+#define vacuum_delay_point_compat() vacuum_delay_point()
+#endif
+
+/* PG 18 lets a library tell its name and version. */
+#if PG_VERSION_NUM >= 180000
+#define PG_MODULE_MAGIC_COMPAT	PG_MODULE_MAGIC_EXT(.name = "vecext", .version = "1.0")
+#else
+#define PG_MODULE_MAGIC_COMPAT	PG_MODULE_MAGIC
+#endif
+
+/*
  * Export exactly the functions SQL calls.  The server loads libraries with
  * global binding, so a visible helper could be taken for another extension's.
  * PG 16 hides symbols by default; on 15 PGDLLEXPORT is empty and does not
- * bring them back, hence our own attribute.
+ * bring them back, hence our own attribute.  Their C names begin with vecext_:
+ * another library with the same name for its function cannot be mistaken for
+ * ours, nor ours for its.
  */
 #define VEC_EXPORT __attribute__((visibility("default")))
 #define VEC_SQL_FUNCTION(f) \

@@ -105,6 +105,17 @@ vec_cosine_f32(const float *a, const float *b, int dim)
 	return vec_cosine_of_sums(wide.dot, wide.normsq_a, wide.normsq_b);
 }
 
+/* angle between unit vectors as a share of a half turn, from their inner product */
+static inline double
+vec_spherical_of_dot(double dot)
+{
+	if (dot > 1)
+		dot = 1;
+	else if (dot < -1)
+		dot = -1;
+	return acos(dot) / 3.14159265358979323846;
+}
+
 /*
  * Halves need no second path: the largest square, 65504^2 times 16,000, and
  * the smallest, (2^-24)^2, are far inside float's range.

@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * vecext.c
+ *	  Entry of the library.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "guard.h"
+#include "settings.h"
+#include "utils/guc.h"
+
+PG_MODULE_MAGIC_COMPAT;
+
+extern VEC_EXPORT void _PG_init(void);
+
+/* called once per process, when the server loads the library */
+void
+_PG_init(void)
+{
+	vec_guard_session();
+	vec_settings_init();
+	MarkGUCPrefixReserved("vecext");
+}
