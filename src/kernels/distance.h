@@ -41,13 +41,19 @@ extern void vec_cosine_wide(const float *a, const float *b, int dim, VecCosineSu
  */
 #define VEC_SMALLEST_SAFE_SUM	1e-27f
 
+/*
+ * Above this it is near overflow.  Not FLT_MAX: where both norms pass, the
+ * inner product of the same vectors must pass as well, rounding included.
+ */
+#define VEC_LARGEST_SAFE_SUM	1e38f
+
 /* true if a float sum of products can be trusted; false for NaN too */
 static inline bool
 vec_sum_is_safe(float sum)
 {
 	float		magnitude = fabsf(sum);
 
-	return magnitude >= VEC_SMALLEST_SAFE_SUM && magnitude <= 3.402823466e+38f;
+	return magnitude >= VEC_SMALLEST_SAFE_SUM && magnitude <= VEC_LARGEST_SAFE_SUM;
 }
 
 /* squared Euclidean distance; equal vectors give 0 */
@@ -74,7 +80,7 @@ vec_l1_f32(const float *a, const float *b, int dim)
 {
 	float		sum = vec_kernels->l1_f32(a, b, dim);
 
-	return sum <= 3.402823466e+38f ? sum : vec_l1_wide(a, b, dim);
+	return sum <= VEC_LARGEST_SAFE_SUM ? sum : vec_l1_wide(a, b, dim);
 }
 
 /* 1 - cosine of three sums; NaN if either vector is zero */

@@ -1,0 +1,177 @@
+/*-------------------------------------------------------------------------
+ *
+ * kernels_avx2.c
+ *	  Kernels for x86-64 with AVX2, FMA and F16C: eight floats a lane.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "kernels/kernels_isa.h"
+
+#ifdef __x86_64__
+#include <immintrin.h>
+
+#define VEC_ISA		avx2
+#define VEC_TARGET	__attribute__((target("avx2,fma,f16c,popcnt")))
+
+typedef __m256 Lane;
+typedef __m256i BitLane;
+typedef struct WideLane
+{
+	__m256d		low;
+	__m256d		high;
+} WideLane;
+
+/* all ones in the first n of eight lanes, 0 <= n <= 8 */
+VEC_TARGET VEC_INLINE __m256i
+first_lanes(int n)
+{
+	static const int32_t mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+
+	return _mm256_loadu_si256((const __m256i *) (mask + 8 - n));
+}
+
+/* n halves, 0 < n < 8 */
+VEC_TARGET VEC_INLINE __m128i
+load_part_f16(const void *p, int n)
+{
+	const uint8_t *bytes = p;
+	uint64_t	low;
+
+	if (n < 4)
+		return _mm_cvtsi64_si128((int64_t) vec_load_bytes(bytes, (size_t) n * 2));
+
+	memcpy(&low, bytes, sizeof(low));
+	return _mm_set_epi64x((int64_t) vec_load_bytes(bytes + 8, (size_t) n * 2 - 8),
+						  (int64_t) low);
+}
+
+VEC_TARGET VEC_INLINE void
+store_part_f16(void *p, Lane x, int n)
+{
+	vec_half	halves[8];
+
+	_mm_storeu_si128((__m128i *) halves, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+	memcpy(p, halves, (size_t) n * sizeof(vec_half));
+}
+
+/* n bytes, 0 < n < 32: whole words by mask, the rest put behind them */
+VEC_TARGET VEC_INLINE __m256i
+load_part_bits(const uint8_t *p, size_t n)
+{
+	int			words = (int) (n / 4);
+	__m256i		body = _mm256_maskload_epi32((const int *) p, first_lanes(words));
+	__m256i		rest = _mm256_set1_epi32((int) vec_load_bytes(p + words * 4, n % 4));
+	__m256i		lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+	__m256i		here = _mm256_cmpeq_epi32(lane, _mm256_set1_epi32(words));
+
+	return _mm256_or_si256(body, _mm256_and_si256(rest, here));
+}
+
+VEC_TARGET VEC_INLINE float
+sum_lanes(__m256 x)
+{
+	__m128		y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+
+	y = _mm_add_ps(y, _mm_movehl_ps(y, y));
+	return _mm_cvtss_f32(_mm_add_ss(y, _mm_movehdup_ps(y)));
+}
+
+VEC_TARGET VEC_INLINE WideLane
+wide_zero(void)
+{
+	WideLane	w = {_mm256_setzero_pd(), _mm256_setzero_pd()};
+
+	return w;
+}
+
+VEC_TARGET VEC_INLINE WideLane
+add_square(WideLane w, Lane x)
+{
+	__m256d		low = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+	__m256d		high = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+
+	w.low = _mm256_fmadd_pd(low, low, w.low);
+	w.high = _mm256_fmadd_pd(high, high, w.high);
+	return w;
+}
+
+VEC_TARGET VEC_INLINE double
+sum_wide(WideLane w)
+{
+	__m256d		x = _mm256_add_pd(w.low, w.high);
+	__m128d		y = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+
+	return _mm_cvtsd_f64(_mm_add_sd(y, _mm_unpackhi_pd(y, y)));
+}
+
+/* population count of each byte, by looking up its nibbles (Mula) */
+VEC_TARGET VEC_INLINE __m256i
+count_bytes(__m256i x)
+{
+	__m256i		table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+										 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+	__m256i		nibble = _mm256_set1_epi8(0x0f);
+	__m256i		low = _mm256_and_si256(x, nibble);
+	__m256i		high = _mm256_and_si256(_mm256_srli_epi16(x, 4), nibble);
+
+	return _mm256_add_epi8(_mm256_shuffle_epi8(table, low), _mm256_shuffle_epi8(table, high));
+}
+
+VEC_TARGET VEC_INLINE uint64_t
+sum_bits(__m256i x)
+{
+	__m128i		y = _mm_add_epi64(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+
+	return (uint64_t) _mm_cvtsi128_si64(_mm_add_epi64(y, _mm_unpackhi_epi64(y, y)));
+}
+
+VEC_TARGET VEC_INLINE __m256i
+swap32(__m256i x)
+{
+	return _mm256_shuffle_epi8(x, _mm256_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4,
+												   11, 10, 9, 8, 15, 14, 13, 12,
+												   3, 2, 1, 0, 7, 6, 5, 4,
+												   11, 10, 9, 8, 15, 14, 13, 12));
+}
+
+#define L_WIDTH					8
+#define L_ZERO()				_mm256_setzero_ps()
+#define L_ADD(x, y)				_mm256_add_ps(x, y)
+#define L_SUB(x, y)				_mm256_sub_ps(x, y)
+#define L_ABS(x)				_mm256_andnot_ps(_mm256_set1_ps(-0.0f), x)
+#define L_FMA(x, y, z)			_mm256_fmadd_ps(x, y, z)
+#define L_SUM(x)				sum_lanes(x)
+
+#define L_LOAD_F32(p)			_mm256_loadu_ps(p)
+#define L_LOAD_F16(p)			_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) (p)))
+#define L_PART_F32(p, n)		_mm256_maskload_ps(p, first_lanes(n))
+#define L_PART_F16(p, n)		_mm256_cvtph_ps(load_part_f16(p, n))
+#define L_STORE_F32(p, x)		_mm256_storeu_ps(p, x)
+#define L_STORE_F16(p, x) \
+	_mm_storeu_si128((__m128i *) (p), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT))
+#define L_STORE_PART_F32(p, x, n)	_mm256_maskstore_ps(p, first_lanes(n), x)
+#define L_STORE_PART_F16(p, x, n)	store_part_f16(p, x, n)
+
+#define W_ZERO()				wide_zero()
+#define W_ADD_SQUARE(w, x)		add_square(w, x)
+#define W_SUM(w)				sum_wide(w)
+
+#define B_WIDTH					32
+#define B_ZERO()				_mm256_setzero_si256()
+#define B_LOAD(p)				_mm256_loadu_si256((const __m256i *) (p))
+#define B_PART(p, n)			load_part_bits(p, n)
+#define B_STORE(p, x)			_mm256_storeu_si256((__m256i *) (p), x)
+#define B_XOR(x, y)				_mm256_xor_si256(x, y)
+#define B_AND(x, y)				_mm256_and_si256(x, y)
+#define B_COUNT(x)				count_bytes(x)
+#define B_ADD(x, y)				_mm256_add_epi8(x, y)
+#define B_FLUSH(acc, x) \
+	_mm256_add_epi64(acc, _mm256_sad_epu8(x, _mm256_setzero_si256()))
+#define B_TOTAL(acc)			sum_bits(acc)
+#define B_SWAP32(x)				swap32(x)
+#define B_SWAP16(x) \
+	_mm256_or_si256(_mm256_slli_epi16(x, 8), _mm256_srli_epi16(x, 8))
+
+#include "kernels/kernels_tmpl.h"
+
+#endif							/* __x86_64__ */

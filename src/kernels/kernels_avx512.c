@@ -1,0 +1,140 @@
+/*-------------------------------------------------------------------------
+ *
+ * kernels_avx512.c
+ *	  Kernels for x86-64 with AVX-512 F, BW, VL, DQ: sixteen floats a lane.
+ *
+ * Bits are counted by table lookup, which every such CPU can, and once more
+ * by VPOPCNTDQ: dispatch.c puts those two kernels into a copy of the table
+ * where the CPU has the instruction.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "kernels/kernels_isa.h"
+
+#ifdef __x86_64__
+#include <immintrin.h>
+
+#define VEC_ISA		avx512
+#define VEC_TARGET	__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+
+typedef __m512 Lane;
+typedef __m512i BitLane;
+typedef struct WideLane
+{
+	__m512d		low;
+	__m512d		high;
+} WideLane;
+
+VEC_TARGET VEC_INLINE WideLane
+wide_zero(void)
+{
+	WideLane	w = {_mm512_setzero_pd(), _mm512_setzero_pd()};
+
+	return w;
+}
+
+VEC_TARGET VEC_INLINE WideLane
+add_square(WideLane w, Lane x)
+{
+	__m512d		low = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+	__m512d		high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+
+	w.low = _mm512_fmadd_pd(low, low, w.low);
+	w.high = _mm512_fmadd_pd(high, high, w.high);
+	return w;
+}
+
+/* population count of each byte, by looking up its nibbles (Mula) */
+VEC_TARGET VEC_INLINE __m512i
+count_bytes(__m512i x)
+{
+	__m512i		table = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3,
+															 1, 2, 2, 3, 2, 3, 3, 4));
+	__m512i		nibble = _mm512_set1_epi8(0x0f);
+	__m512i		low = _mm512_and_si512(x, nibble);
+	__m512i		high = _mm512_and_si512(_mm512_srli_epi16(x, 4), nibble);
+
+	return _mm512_add_epi8(_mm512_shuffle_epi8(table, low), _mm512_shuffle_epi8(table, high));
+}
+
+VEC_TARGET VEC_INLINE __m512i
+swap32(__m512i x)
+{
+	return _mm512_shuffle_epi8(x, _mm512_broadcast_i32x4(_mm_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4,
+																	   11, 10, 9, 8,
+																	   15, 14, 13, 12)));
+}
+
+/* the first n of 16 lanes, of 64 bytes */
+#define FIRST16(n)				((__mmask16) ((1u << (n)) - 1))
+#define FIRST64(n)				((__mmask64) ((UINT64_C(1) << (n)) - 1))
+
+#define TO_HALF(x)				_mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)
+
+#define L_WIDTH					16
+#define L_ZERO()				_mm512_setzero_ps()
+#define L_ADD(x, y)				_mm512_add_ps(x, y)
+#define L_SUB(x, y)				_mm512_sub_ps(x, y)
+#define L_ABS(x)				_mm512_abs_ps(x)
+#define L_FMA(x, y, z)			_mm512_fmadd_ps(x, y, z)
+#define L_SUM(x)				_mm512_reduce_add_ps(x)
+
+#define L_LOAD_F32(p)			_mm512_loadu_ps(p)
+#define L_LOAD_F16(p)			_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (p)))
+#define L_PART_F32(p, n)		_mm512_maskz_loadu_ps(FIRST16(n), p)
+#define L_PART_F16(p, n)		_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(FIRST16(n), p))
+#define L_STORE_F32(p, x)		_mm512_storeu_ps(p, x)
+#define L_STORE_F16(p, x)		_mm256_storeu_si256((__m256i *) (p), TO_HALF(x))
+#define L_STORE_PART_F32(p, x, n)	_mm512_mask_storeu_ps(p, FIRST16(n), x)
+#define L_STORE_PART_F16(p, x, n)	_mm256_mask_storeu_epi16(p, FIRST16(n), TO_HALF(x))
+
+#define W_ZERO()				wide_zero()
+#define W_ADD_SQUARE(w, x)		add_square(w, x)
+#define W_SUM(w)				_mm512_reduce_add_pd(_mm512_add_pd((w).low, (w).high))
+
+#define B_WIDTH					64
+#define B_ZERO()				_mm512_setzero_si512()
+#define B_LOAD(p)				_mm512_loadu_si512(p)
+#define B_PART(p, n)			_mm512_maskz_loadu_epi8(FIRST64(n), p)
+#define B_STORE(p, x)			_mm512_storeu_si512(p, x)
+#define B_XOR(x, y)				_mm512_xor_si512(x, y)
+#define B_AND(x, y)				_mm512_and_si512(x, y)
+#define B_COUNT(x)				count_bytes(x)
+#define B_ADD(x, y)				_mm512_add_epi8(x, y)
+#define B_FLUSH(acc, x) \
+	_mm512_add_epi64(acc, _mm512_sad_epu8(x, _mm512_setzero_si512()))
+#define B_TOTAL(acc)			((uint64_t) _mm512_reduce_add_epi64(acc))
+#define B_SWAP32(x)				swap32(x)
+#define B_SWAP16(x) \
+	_mm512_or_si512(_mm512_slli_epi16(x, 8), _mm512_srli_epi16(x, 8))
+
+#include "kernels/kernels_tmpl.h"
+
+/* the bit kernels again, counting 64 bits at a time */
+#undef VEC_ISA
+#undef VEC_TARGET
+#undef B_COUNT
+#undef B_ADD
+#undef B_FLUSH
+
+#define VEC_ISA		avx512_vpopcntdq
+#define VEC_TARGET	__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq")))
+
+#define B_COUNT(x)				_mm512_popcnt_epi64(x)
+#define B_ADD(x, y)				_mm512_add_epi64(x, y)
+#define B_FLUSH(acc, x)			_mm512_add_epi64(acc, x)
+
+#include "kernels/kernels_bits_tmpl.h"
+
+/*
+ * vec_kernels_use_vpopcntdq
+ *		Replace the bit kernels of an AVX-512 table by those that need VPOPCNTDQ.
+ */
+void
+vec_kernels_use_vpopcntdq(VecKernels *table)
+{
+	table->hamming_bits = FN(hamming_bits);
+	table->jaccard_bits = FN(jaccard_bits);
+}
+
+#endif							/* __x86_64__ */
