@@ -37,14 +37,20 @@ typedef struct VecParseResult
 	int			token_len;
 } VecParseResult;
 
-/* one element of a sparse literal, index as written (1-based), clamped to int */
+/*
+ * One element of a sparse literal.  The index is as written, 1-based, clamped
+ * to int and not checked: compare before subtracting 1, it may be INT32_MIN.
+ */
 typedef struct VecSparseItem
 {
 	int32_t		index;
 	float		value;
 } VecSparseItem;
 
-extern float vec_parse_float(const char *text, const char **end, int *error);
+/* "stop" is the text's terminating zero byte; see float_parse.c */
+extern float vec_parse_float(const char *text, const char *stop, const char **end, int *error);
+
+/* a whole literal, ended by a zero byte; see literal.c */
 extern void vec_parse_dense(const char *text, float *out, int max, float limit,
 							VecParseResult *result);
 extern void vec_parse_sparse(const char *text, VecSparseItem *out, int max,

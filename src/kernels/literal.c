@@ -1,0 +1,251 @@
+/*-------------------------------------------------------------------------
+ *
+ * literal.c
+ *	  Text of vectors to numbers: [e1,e2,...] and {i1:v1,...}/dim.
+ *
+ *	dense	blank* '[' element (',' element)* ']' blank*
+ *	element	blank* number blank*
+ *
+ *	sparse	blank* '{' ( item (',' item)* )? '}' blank* '/' integer blank*
+ *	item	integer ':' blank* number blank*
+ *	integer	blank* sign? digit+ blank*
+ *
+ * Blanks may also stand between the brackets of "[ ]" and "{ }"; number is
+ * what strtof() accepts.  Reading stops at the first error from the left,
+ * with two exceptions: a sparse literal's commas are counted before anything
+ * else, and an element too many is an error before it is looked at.
+ *
+ * The functions read the text once, never past its terminating zero byte,
+ * store into the caller's array alone and allocate nothing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <limits.h>
+#include <math.h>
+
+#include "kernels/float_parse.h"
+#include "kernels/literal.h"
+
+/* white space of the C locale */
+static inline bool
+is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static inline const char *
+skip_blanks(const char *p)
+{
+	while (is_blank(*p))
+		p++;
+	return p;
+}
+
+static void
+clear_result(VecParseResult *result)
+{
+	result->status = VEC_PARSE_OK;
+	result->count = 0;
+	result->dim = 0;
+	result->token = NULL;
+	result->token_len = 0;
+}
+
+/*
+ * The number at p, which ends at the zero byte "stop", blanks around it
+ * skipped.  Returns where to go on.  Anything but a finite number of smaller
+ * magnitude than "limit" is an error: sets result->status and returns NULL.
+ * So is a number that underflows to zero, if "refuse_underflow".
+ */
+static inline const char *
+read_number(const char *p, const char *stop, float limit, bool refuse_underflow,
+			float *value, VecParseResult *result)
+{
+	const char *end;
+	int			error = 0;
+
+	p = skip_blanks(p);
+	if (!vec_parse_float_fast(p, stop, &end, value))
+		*value = vec_parse_float_slow(p, &end, &error);
+
+	if (end == p)
+		result->status = VEC_PARSE_SYNTAX;
+	else if (isnan(*value))
+		result->status = VEC_PARSE_NAN;
+	else if (isinf(*value) && error == 0)
+		result->status = VEC_PARSE_INFINITE;
+	else if (fabsf(*value) >= limit || (refuse_underflow && error != 0 && *value == 0))
+	{
+		result->status = VEC_PARSE_OUT_OF_RANGE;
+		result->token = p;
+		result->token_len = (int) (end - p);
+	}
+	else
+		return skip_blanks(end);
+
+	return NULL;
+}
+
+/*
+ * The integer at p, blanks around it skipped, as strtol() reads it in base 10
+ * but clamped to int.  Returns where to go on, NULL if there is no integer.
+ */
+static const char *
+read_integer(const char *p, int32_t *value)
+{
+	int64_t		magnitude = 0;
+	bool		negative;
+
+	p = skip_blanks(p);
+	negative = (*p == '-');
+	if (*p == '-' || *p == '+')
+		p++;
+	if (!vec_is_digit(*p))
+		return NULL;
+
+	for (; vec_is_digit(*p); p++)
+		if (magnitude <= INT32_MAX)
+			magnitude = magnitude * 10 + (*p - '0');
+
+	if (negative)
+		*value = magnitude > INT32_MAX ? INT32_MIN : (int32_t) -magnitude;
+	else
+		*value = magnitude > INT32_MAX ? INT32_MAX : (int32_t) magnitude;
+	return skip_blanks(p);
+}
+
+/*
+ * vec_parse_dense
+ *		Read [e1,e2,...] into "out", which has room for "max" floats.
+ *
+ * "limit" is the smallest magnitude that the element type cannot hold,
+ * INFINITY for float.  Numbers too small become zero, silently.  On success
+ * result->count is the number of elements, 1 to max.  On failure it is the
+ * number stored until then; result->token points into the text.
+ */
+void
+vec_parse_dense(const char *text, float *out, int max, float limit, VecParseResult *result)
+{
+	const char *stop = text + strlen(text);
+	const char *p = skip_blanks(text);
+	int			count = 0;
+
+	clear_result(result);
+
+	if (*p != '[')
+	{
+		result->status = VEC_PARSE_NO_OPENING;
+		return;
+	}
+	p = skip_blanks(p + 1);
+	if (*p == ']')
+	{
+		result->status = VEC_PARSE_EMPTY;
+		return;
+	}
+
+	for (;; p++)
+	{
+		if (count == max)
+		{
+			result->status = VEC_PARSE_TOO_MANY;
+			break;
+		}
+		p = read_number(p, stop, limit, false, &out[count], result);
+		if (p == NULL)
+			break;
+		count++;
+		if (*p == ',')
+			continue;
+
+		if (*p != ']')
+			result->status = VEC_PARSE_SYNTAX;
+		else if (*skip_blanks(p + 1) != '\0')
+			result->status = VEC_PARSE_JUNK;
+		break;
+	}
+	result->count = count;
+}
+
+/*
+ * The items of a sparse literal, p being after the opening brace.  Returns
+ * where the closing brace is, or NULL with result->status set.
+ */
+static const char *
+read_items(const char *p, const char *stop, VecSparseItem *out, VecParseResult *result)
+{
+	p = skip_blanks(p);
+	if (*p == '}')
+		return p;
+
+	for (;; p++)
+	{
+		VecSparseItem *item = &out[result->count];
+
+		p = read_integer(p, &item->index);
+		if (p == NULL || *p != ':')
+			break;
+		p = read_number(p + 1, stop, INFINITY, true, &item->value, result);
+		if (p == NULL)
+			return NULL;
+		if (item->value != 0)
+			result->count++;
+		if (*p == '}')
+			return p;
+		if (*p != ',')
+			break;
+	}
+
+	result->status = VEC_PARSE_SYNTAX;
+	return NULL;
+}
+
+/*
+ * vec_parse_sparse
+ *		Read {i1:v1,i2:v2,...}/dim into "out", which has room for "max" items.
+ *
+ * Items are stored as written, less those of value zero: indices may be out
+ * of bounds, unordered and repeated, as may be dim, which the caller checks
+ * first.  A number other than zero that becomes zero is out of range.  On
+ * failure result->count is the number of items stored until then.
+ */
+void
+vec_parse_sparse(const char *text, VecSparseItem *out, int max, VecParseResult *result)
+{
+	size_t		len = strlen(text);
+	const char *stop = text + len;
+	const char *p = skip_blanks(text);
+	size_t		commas = 0;
+
+	clear_result(result);
+
+	/* bounds the number of items, whatever they are */
+	for (size_t i = 0; i < len; i++)
+		commas += (text[i] == ',');
+	if (max < 1 || commas > (size_t) max - 1)
+	{
+		result->status = VEC_PARSE_TOO_MANY;
+		return;
+	}
+
+	if (*p != '{')
+	{
+		result->status = VEC_PARSE_NO_OPENING;
+		return;
+	}
+	p = read_items(p + 1, stop, out, result);
+	if (p == NULL)
+		return;
+
+	p = skip_blanks(p + 1);
+	if (*p != '/')
+	{
+		result->status = VEC_PARSE_NO_DIMS;
+		return;
+	}
+	p = read_integer(p + 1, &result->dim);
+	if (p == NULL)
+		result->status = VEC_PARSE_SYNTAX;
+	else if (*p != '\0')
+		result->status = VEC_PARSE_JUNK;
+}

@@ -1,0 +1,933 @@
+/*-------------------------------------------------------------------------
+ *
+ * literal_test.c
+ *	  Text parsing: floats against strtof(), literals against a table.
+ *
+ * Build and run from the root:
+ *	  cc -O2 -Isrc test/unit/literal_test.c src/kernels/float_parse.c \
+ *		  src/kernels/literal.c -lm -o /tmp/literal_test && /tmp/literal_test
+ *
+ * Once more with -DVEC_FLOAT_PORTABLE for what big-endian machines run.
+ * Arguments: seed (1), and a factor on the number of random strings (1).
+ * TAP on standard output; exit status 1 if a test fails.
+ *
+ * Every string is parsed where its zero byte is the last byte before a page
+ * that may not be read, so that reading past it ends the program.
+ *
+ *-------------------------------------------------------------------------
+ */
+#define _DEFAULT_SOURCE
+
+#include <errno.h>
+#include <float.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kernels/float_parse.h"
+#include "kernels/literal.h"
+
+#define TEXT_SIZE	4096		/* bytes of the longest string, and more */
+#define MAX_ITEMS	16000
+
+static int	ntests = 0;
+static int	nfailed = 0;
+
+static char *guard;				/* first byte that may not be read */
+static long nstrings = 0;		/* compared in all */
+static long nwrong = 0;			/* of these, in the current test */
+
+static void
+ok(bool passed, const char *format,...)
+{
+	va_list		args;
+
+	ntests++;
+	nfailed += !passed;
+	printf("%s %d - ", passed ? "ok" : "not ok", ntests);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+	fflush(stdout);
+}
+
+/* ---- random numbers and text ------------------------------------------ */
+
+static uint64_t random_state;
+
+/* splitmix64 (Steele, Lea and Flood, 2014) */
+static uint64_t
+random64(void)
+{
+	uint64_t	x = (random_state += 0x9E3779B97F4A7C15);
+
+	x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+	x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+	return x ^ (x >> 31);
+}
+
+/* uniform in low to high, both included */
+static int
+random_int(int low, int high)
+{
+	return low + (int) ((random64() >> 32) % (uint64_t) (high - low + 1));
+}
+
+static char *
+put_digits(char *p, int n)
+{
+	while (n-- > 0)
+		*p++ = (char) ('0' + random_int(0, 9));
+	return p;
+}
+
+static char *
+put_repeated(char *p, char c, int n)
+{
+	memset(p, c, (size_t) n);
+	return p + n;
+}
+
+static char *
+put_number(char *p, uint64_t n)
+{
+	char		digits[20];
+	int			i = 20;
+
+	do
+		digits[--i] = (char) ('0' + n % 10);
+	while ((n /= 10) != 0);
+	memcpy(p, digits + i, (size_t) (20 - i));
+	return p + 20 - i;
+}
+
+static char *
+put_exponent(char *p, int exponent)
+{
+	*p++ = (random64() & 1) ? 'e' : 'E';
+	if (exponent < 0)
+		*p++ = '-';
+	else if (random64() & 1)
+		*p++ = '+';
+	return put_number(p, (uint64_t) abs(exponent));
+}
+
+static char *
+put_sign(char *p)
+{
+	int			which = random_int(0, 4);
+
+	if (which < 2)
+		*p++ = '-';
+	else if (which == 2)
+		*p++ = '+';
+	return p;
+}
+
+/* any positive finite float, subnormals included */
+static float
+random_positive(void)
+{
+	uint32_t	bits = (uint32_t) (random64() >> 32) % 0x7F800000;
+	float		value;
+
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+/* ---- comparison with strtof() ------------------------------------------ */
+
+/* compare one string of len bytes; says what differs, the first few times */
+static void
+compare(const char *text, size_t len)
+{
+	char	   *copy = guard - len - 1;
+	char	   *expected_end;
+	const char *end;
+	int			expected_error;
+	int			error = -1;
+	float		expected;
+	float		value;
+
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+
+	errno = 0;
+	expected = strtof(copy, &expected_end);
+	expected_error = (errno == ERANGE) ? ERANGE : 0;
+	value = vec_parse_float(copy, copy + len, &end, &error);
+
+	nstrings++;
+	if (memcmp(&value, &expected, sizeof(value)) == 0 &&
+		end == expected_end && error == expected_error)
+		return;
+	if (nwrong++ < 5)
+		printf("# \"%s\": %a, %d bytes, error %d; strtof: %a, %d bytes, error %d\n",
+			   copy, (double) value, (int) (end - copy), error,
+			   (double) expected, (int) (expected_end - copy), expected_error);
+}
+
+static void
+compare_string(const char *text)
+{
+	compare(text, strlen(text));
+}
+
+/* digits, point, exponent: each part may be missing */
+static void
+random_decimal(char *text)
+{
+	char	   *p = put_sign(text);
+
+	p = put_digits(p, random_int(0, 12));
+	if (random64() & 1)
+	{
+		*p++ = '.';
+		p = put_digits(p, random_int(0, 25));
+	}
+	if (random64() & 1)
+		p = put_exponent(p, random_int(-60, 50));
+	compare(text, (size_t) (p - text));
+}
+
+/* up to 19 digits and an exponent: what one multiplication must decide */
+static void
+random_scaled(char *text)
+{
+	char	   *p = put_number(text, random64() >> random_int(0, 63));
+
+	p = put_exponent(p, random_int(-66, 42));
+	compare(text, (size_t) (p - text));
+}
+
+/* like the elements of an embedding */
+static void
+random_element(char *text)
+{
+	char	   *p = put_sign(text);
+
+	*p++ = '0';
+	*p++ = '.';
+	p = put_repeated(p, '0', random_int(0, 4));
+	p = put_digits(p, random_int(1, 18));
+	compare(text, (size_t) (p - text));
+}
+
+static void
+random_float(char *text)
+{
+	compare(text, (size_t) sprintf(text, "%.*g", random_int(1, 17),
+								   (double) random_positive()));
+}
+
+static void
+random_double(char *text)
+{
+	double		value = (double) random_positive() * (1 + (double) random_int(-999, 999) * 1e-9);
+
+	compare(text, (size_t) sprintf(text, "%.*e", random_int(12, 22), value));
+}
+
+/*
+ * The exact midpoint of two floats, its neighbors one digit away, and its
+ * first digits.  A midpoint has up to 113 significant digits.
+ */
+static void
+random_midpoint(char *text)
+{
+	float		low = random_positive();
+	float		high = nextafterf(low, INFINITY);
+	double		middle;
+	char		digits[160];
+	int			n = 114;
+	char	   *p;
+
+	/* above FLT_MAX: 2^128 has no float, but the midpoint overflows */
+	middle = ((double) low + (isinf(high) ? 0x1p128 : (double) high)) / 2;
+	sprintf(digits, "%.113e", middle);
+	memmove(digits + 1, digits + 2, 113);	/* over the point */
+	while (digits[n - 1] == '0')
+		n--;
+
+#define COMPARE(length, tail) \
+	do { \
+		*text = digits[0]; \
+		text[1] = '.'; \
+		memcpy(text + 2, digits + 1, (size_t) (length) - 1); \
+		p = text + 1 + (length) + sprintf(text + 1 + (length), "%s%s", tail, digits + 115); \
+		compare(text, (size_t) (p - text)); \
+	} while (0)
+
+	COMPARE(n, "");
+	COMPARE(n, "1");
+	COMPARE(n, "00000000000000000000001");
+	digits[n - 1]--;
+	COMPARE(n, "");
+	COMPARE(n, "9999999");
+	if (n > 19)
+	{
+		COMPARE(19, "");
+		COMPARE(20, "");
+		COMPARE(17, "5");
+	}
+#undef COMPARE
+}
+
+/* midpoints short enough for the fast ways: 25 bits times 2^k */
+static void
+random_short_midpoint(char *text)
+{
+	uint64_t	w = (random64() >> 40) | 0x1000001;
+	int			k = random_int(-16, 38);
+	int			zeros = random_int(0, 4);
+	char	   *p;
+
+	/* 2^-1 is 5 / 10 */
+	for (int i = 0; i > k; i--)
+		w *= 5;
+	p = put_number(text, k > 0 ? w << k : w);
+	if (zeros > 1)
+		p = put_repeated(p, '0', zeros);
+	if (k < 0 || zeros > 1)
+		p = put_exponent(p, (k < 0 ? k : 0) - (zeros > 1 ? zeros : 0));
+	compare(text, (size_t) (p - text));
+}
+
+/* around the largest float, the smallest normal and subnormal ones, and zero */
+static void
+random_boundary(char *text)
+{
+	static const char *const bases[] = {
+		"3.40282356779733661637539395458142568447e38", "3.4028234663852885981170418e38",
+		"1.17549435082228750796873653722224568e-38", "1.17549428075736e-38",
+		"1.17549431579035e-38", "1.401298464324817070923729583289916e-45",
+		"7.006492321624085354618647916449580e-46", "2.1019476964872256063856e-45", "1e-46", "4e38"
+	};
+	const char *base = bases[random_int(0, (int) (sizeof(bases) / sizeof(bases[0])) - 1)];
+	char	   *p = put_sign(text);
+	int			mantissa = (int) (strchr(base, 'e') - base);
+	int			keep = random_int(1, mantissa);
+
+	memcpy(p, base, (size_t) keep);
+	p = put_digits(p + keep, random_int(0, 6));
+	p += sprintf(p, "%s", base + mantissa);
+	compare(text, (size_t) (p - text));
+}
+
+/* hundreds of digits, or zeros that an exponent makes up for */
+static void
+random_long(char *text)
+{
+	char	   *p = put_sign(text);
+	int			zeros = random_int(0, 400);
+
+	switch (random_int(0, 4))
+	{
+		case 0:
+			p = put_digits(p, random_int(1, 400));
+			p = put_exponent(p, -random_int(0, 400));
+			break;
+		case 1:
+			*p++ = '0';
+			*p++ = '.';
+			p = put_repeated(p, '0', zeros);
+			p = put_digits(p, random_int(1, 300));
+			p = put_exponent(p, zeros + random_int(-50, 45));
+			break;
+		case 2:
+			p = put_digits(p, random_int(1, 25));
+			p = put_repeated(p, '0', zeros);
+			p = put_exponent(p, -zeros + random_int(-60, 45));
+			break;
+		case 3:
+			p = put_repeated(p, '0', zeros);
+			p = put_digits(p, random_int(1, 15));
+			*p++ = '.';
+			p = put_digits(p, random_int(0, 100));
+			break;
+		default:
+			p = put_digits(p, random_int(1, 3));
+			*p++ = '.';
+			p = put_digits(p, random_int(0, 20));
+			p = put_repeated(p, '0', zeros);
+			*p++ = '1';
+	}
+	compare(text, (size_t) (p - text));
+}
+
+/* anything made of the bytes that mean something to strtof() */
+static void
+random_syntax(char *text)
+{
+	static const char alphabet[] = "00112345678999....++--eeEExXpPinfatyINFATY()_ \t,]:}af\200\260\377";
+	int			n = random_int(0, 24);
+
+	for (int i = 0; i < n; i++)
+		text[i] = alphabet[random_int(0, (int) sizeof(alphabet) - 2)];
+	compare(text, (size_t) n);
+}
+
+static void
+random_hexadecimal(char *text)
+{
+	char	   *p = put_sign(text);
+
+	p += sprintf(p, "0x%" PRIx64 ".%" PRIx64, random64() >> random_int(8, 63),
+				 random64() >> random_int(0, 63));
+	if (random64() & 1)
+		p += sprintf(p, "p%d", random_int(-180, 130));
+	compare(text, (size_t) (p - text));
+}
+
+typedef struct Generator
+{
+	const char *name;
+	void		(*generate) (char *text);
+	long		rounds;
+} Generator;
+
+static const Generator generators[] = {
+	{"random digits and exponents", random_decimal, 2000000},
+	{"integers of 64 bits, scaled", random_scaled, 2500000},
+	{"elements of embeddings", random_element, 2000000},
+	{"floats printed with 1 to 17 digits", random_float, 1000000},
+	{"doubles", random_double, 500000},
+	{"exact midpoints of floats, and a digit more or less", random_midpoint, 200000},
+	{"short midpoints", random_short_midpoint, 1000000},
+	{"boundaries of overflow and underflow", random_boundary, 700000},
+	{"long strings of digits and zeros", random_long, 300000},
+	{"random syntax", random_syntax, 2000000},
+	{"hexadecimal", random_hexadecimal, 200000},
+};
+
+static void
+test_random(int factor)
+{
+	char		text[TEXT_SIZE];
+
+	for (size_t g = 0; g < sizeof(generators) / sizeof(generators[0]); g++)
+	{
+		long		before = nstrings;
+
+		nwrong = 0;
+		for (long i = 0; i < generators[g].rounds * factor; i++)
+			generators[g].generate(text);
+		ok(nwrong == 0, "as strtof: %s: %ld of %ld differ",
+		   generators[g].name, nwrong, nstrings - before);
+	}
+}
+
+static void
+test_fixed(void)
+{
+	static const char *const texts[] = {
+		"", "+", "-", ".", "+.", "-.", "..", ".e", "+.e", ".e1", "e", "e1", "-e1", "1e", "1e+",
+		"1e-", "1e+-1", "1e++1", "1.e", "1.e1", ".5", "5.", "5.e-1", "-.5e1", "+5", "+-5", "--5",
+		"- 5", "1 e5", "1e 5", "1.2.3", "1..2", "0", "-0", "+0", "00", "-00.00", "0.", ".0", "-.0",
+		"0e5", "0e", "0.e", "0e99999999999999999999", "-0e-99999999999999999999", "0x", "0x.", "0xp1",
+		"0x1", "0X1P3", "0x1p", "0x1p+", "0x.8", "0x1.8p1", "-0x1p-149", "0x1p-150", "0x1.8p-150",
+		"0x1p128", "0x1.fffffep127", "0x1.ffffffp127", "00x1", "1x", "0b1", "x1", "1.0x", "0.0x1",
+		"inf", "INF", "-inf", "+inf", "Infinity", "infinit", "infin", "infinityx", "in", "i", "nan", "NAN",
+		"-nan", "nan(", "nan()", "nan(123)", "nan(0x7fffff)", "nan(1", "nan(ab_1)", "nan(-)", "na", "n",
+		"infe1", "1inf", "1e99999999999", "-1e99999999999", "1e-99999999999", "-1e-99999999999",
+		"1e18446744073709551616", "1e-18446744073709551617", "1e4294967296", "1e-4294967295",
+		"1e9223372036854775808", "0.0000001e18446744073709551620", "3.4028235677973366e38",
+		"3.4028235677973365e38", "3.4028235677973367e38", "340282356779733661637539395458142568447",
+		"340282356779733661637539395458142568448", "340282346638528859811704183484516925440",
+		"340282366920938463463374607431768211456", "18446744073709551615", "18446744073709551616",
+		"36893488147419103232", "184467440737095516160000000", "9223372036854775808", "16777217",
+		"16777217.0", "16777217.00000000000000000000000", "16777217.00000000000000000000001",
+		"16777216.99999999999999999999999", "16777219", "9007199254740993", "9007199791611905",
+		"9007199791611904", "9007199791611906", "1.00000005960464477539062500000000000000000000000",
+		"1.00000005960464477539062499999999999999999999999", "1.000000059604644775390625",
+		"1.00000005960464477539062500000000000000000000001", "0.000000059604644775390625",
+		"1.1754943508222875e-38", "1.1754943508222874e-38", "1.17549431e-38", "1.1754942e-38",
+		"1.4e-45", "7.0064923216240854e-46", "7.0064923216240853e-46", "7e-46", "1e-45", "1e-46",
+		"1e-400", "0.1", "0.1f", "1,5", "1]", " 1", "\t\n\v\f\r1", "1\240", "\2401", "1e0000000000000000001",
+		"1e-0000000000000000000000000000001", "00000000000000000000000000000000000001.5",
+		"0.0000000000000000000000000000000000000000000000000000000000000000000001e75"
+	};
+
+	nwrong = 0;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		compare_string(texts[i]);
+	ok(nwrong == 0, "as strtof: %d chosen strings: %ld differ",
+	   (int) (sizeof(texts) / sizeof(texts[0])), nwrong);
+}
+
+/* the value and end are strtof()'s by way 3 too: that it is rare needs a test */
+static void
+test_share_of_slow(void)
+{
+	char		text[TEXT_SIZE];
+	const int	total = 1000000;
+	int			nslow = 0;
+
+	for (int i = 0; i < total; i++)
+	{
+		const char *end;
+		float		value;
+		char	   *p = put_sign(text);
+
+		*p++ = '0';
+		*p++ = '.';
+		p = put_digits(p, random_int(1, 22));
+		if (i % 4 == 0)
+			p = put_exponent(p, random_int(-15, 30));
+		*p = '\0';
+		nslow += !vec_parse_float_fast(text, p, &end, &value);
+	}
+	ok(nslow <= 10, "%d of %d ordinary numbers need strtof", nslow, total);
+}
+
+/* ---- the table of powers ----------------------------------------------- */
+
+#define BIG_WORDS	12			/* 384 bits */
+
+static void
+big_multiply(uint32_t *big, uint32_t factor)
+{
+	uint64_t	carry = 0;
+
+	for (int i = 0; i < BIG_WORDS; i++)
+	{
+		carry += (uint64_t) big[i] * factor;
+		big[i] = (uint32_t) carry;
+		carry >>= 32;
+	}
+}
+
+static void
+big_shift_left(uint32_t *big, int bits)
+{
+	while (bits-- > 0)
+		big_multiply(big, 2);
+}
+
+static int
+big_compare(const uint32_t *a, const uint32_t *b)
+{
+	for (int i = BIG_WORDS - 1; i >= 0; i--)
+		if (a[i] != b[i])
+			return a[i] < b[i] ? -1 : 1;
+	return 0;
+}
+
+static int
+big_length(const uint32_t *big)
+{
+	for (int i = BIG_WORDS * 32 - 1; i >= 0; i--)
+		if (big[i / 32] >> (i % 32) & 1)
+			return i + 1;
+	return 0;
+}
+
+/* (entry + add) * 2^shift * 5^power */
+static void
+big_entry(uint32_t *big, uint64_t entry, uint32_t add, int shift, int power)
+{
+	memset(big, 0, BIG_WORDS * sizeof(uint32_t));
+	big[0] = (uint32_t) entry;
+	big[1] = (uint32_t) (entry >> 32);
+	for (int i = 0; add != 0 && ++big[i] == 0; i++)
+		;
+	big_shift_left(big, shift);
+	for (int i = 0; i < power; i++)
+		big_multiply(big, 5);
+}
+
+/*
+ * entry <= 5^q * 2^s < entry + 1, with the s that makes the entry 64 bits
+ * long.  Both sides times what makes them integers.
+ */
+static bool
+power_is_right(int q)
+{
+	uint64_t	entry = vec_power_of_five[q - VEC_MIN_POWER];
+	uint32_t	power[BIG_WORDS];
+	uint32_t	low[BIG_WORDS];
+	uint32_t	high[BIG_WORDS];
+	int			length;
+
+	if (entry >> 63 == 0)
+		return false;
+
+	big_entry(power, 1, 0, 0, abs(q));
+	length = big_length(power);
+	if (q >= 0)
+	{
+		big_shift_left(power, length < 64 ? 64 - length : 0);
+		big_entry(low, entry, 0, length > 64 ? length - 64 : 0, 0);
+		big_entry(high, entry, 1, length > 64 ? length - 64 : 0, 0);
+	}
+	else
+	{
+		/* 2^s against entry * 5^-q; either s = length + 63, or the entry is too long */
+		big_entry(power, 1, 0, length + 63, 0);
+		big_entry(low, entry, 0, 0, -q);
+		big_entry(high, entry, 1, 0, -q);
+	}
+	return big_compare(low, power) <= 0 && big_compare(power, high) < 0;
+}
+
+static void
+test_powers(void)
+{
+	int			wrong = 0;
+
+	for (int q = VEC_MIN_POWER; q <= VEC_MAX_POWER; q++)
+		if (!power_is_right(q))
+		{
+			wrong++;
+			printf("# 5^%d\n", q);
+		}
+	ok(wrong == 0, "table: %d of %d powers of five are wrong", wrong,
+	   VEC_MAX_POWER - VEC_MIN_POWER + 1);
+
+	wrong = 0;
+	for (int q = 0; q <= 22; q++)
+	{
+		char		text[8];
+
+		sprintf(text, "1e%d", q);
+		wrong += vec_power_of_ten[q] != strtod(text, NULL);
+		wrong += q < 8 && vec_power_of_ten_int[q] != strtod(text, NULL);
+	}
+	ok(wrong == 0, "table: %d powers of ten are wrong", wrong);
+}
+
+/* ---- literals ----------------------------------------------------------- */
+
+#define HALF_LIMIT	65520.0f
+
+static const char *const status_names[] = {
+	"OK", "NO_OPENING", "SYNTAX", "NO_DIMS", "JUNK", "EMPTY", "TOO_MANY", "OUT_OF_RANGE", "NAN",
+	"INFINITE"
+};
+
+typedef struct DenseCase
+{
+	const char *text;
+	VecParseStatus status;
+	int			max;
+	float		limit;
+	const char *detail;			/* OK: the elements; OUT_OF_RANGE: the token */
+} DenseCase;
+
+static const DenseCase dense_cases[] = {
+	{"[1,2,3]", VEC_PARSE_OK, 3, INFINITY, "1 2 3"},
+	{" \t\n\r\v\f[ \t\n\r\v\f1 \t\n\r\v\f, \t\n\r\v\f2 \t\n\r\v\f] \t\n\r\v\f", VEC_PARSE_OK, 3, INFINITY, "1 2"},
+	{"[1.,.5,1e3,+2,0x1p4,-0,1E-2]", VEC_PARSE_OK, 9, INFINITY, "1 0.5 1000 2 16 -0 0.01"},
+	{"[1e-46,-1e-46,1e-40]", VEC_PARSE_OK, 3, INFINITY, "0 -0 9.99995e-41"},
+	{"[3.4028235e38]", VEC_PARSE_OK, 3, INFINITY, "3.40282e+38"},
+	{"[65519.99,-65504,1e-8]", VEC_PARSE_OK, 3, HALF_LIMIT, "65520 -65504 1e-08"},
+	{"[0.1]", VEC_PARSE_OK, 1, INFINITY, "0.1"},
+
+	{"", VEC_PARSE_NO_OPENING, 3, INFINITY, NULL},
+	{"  ", VEC_PARSE_NO_OPENING, 3, INFINITY, NULL},
+	{"1,2", VEC_PARSE_NO_OPENING, 3, INFINITY, NULL},
+	{"{1,2}", VEC_PARSE_NO_OPENING, 3, INFINITY, NULL},
+	{"x[1]", VEC_PARSE_NO_OPENING, 3, INFINITY, NULL},
+	{"\240[1]", VEC_PARSE_NO_OPENING, 3, INFINITY, NULL},
+	{"]", VEC_PARSE_NO_OPENING, 3, INFINITY, NULL},
+
+	{"[]", VEC_PARSE_EMPTY, 3, INFINITY, NULL},
+	{" [ \v] ", VEC_PARSE_EMPTY, 3, INFINITY, NULL},
+	{"[]", VEC_PARSE_EMPTY, 0, INFINITY, NULL},
+	{"[]x", VEC_PARSE_EMPTY, 3, INFINITY, NULL},
+
+	{"[", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[ ", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[1", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[1 ", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[1,", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[1,2", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[1,]", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[,1]", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[1,,2]", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[,]", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[1 2]", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[1;2]", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[1e,2]", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[a]", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[[1]]", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[1}", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[- 1]", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[in]", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+
+	{"[1]x", VEC_PARSE_JUNK, 3, INFINITY, NULL},
+	{"[1] ]", VEC_PARSE_JUNK, 3, INFINITY, NULL},
+	{"[1],", VEC_PARSE_JUNK, 3, INFINITY, NULL},
+
+	{"[nan]", VEC_PARSE_NAN, 3, INFINITY, NULL},
+	{"[1, -NaN(12)", VEC_PARSE_NAN, 3, HALF_LIMIT, NULL},
+	{"[inf]", VEC_PARSE_INFINITE, 3, INFINITY, NULL},
+	{"[-Infinity", VEC_PARSE_INFINITE, 3, INFINITY, NULL},
+	{"[inf]", VEC_PARSE_INFINITE, 3, HALF_LIMIT, NULL},
+	{"[infinit]", VEC_PARSE_INFINITE, 3, INFINITY, NULL},
+	{"[infinity,x", VEC_PARSE_INFINITE, 3, HALF_LIMIT, NULL},
+
+	{"[4e38]", VEC_PARSE_OUT_OF_RANGE, 3, INFINITY, "4e38"},
+	{"[1, -4e38 , nan", VEC_PARSE_OUT_OF_RANGE, 3, INFINITY, "-4e38"},
+	{"[1e99999999999]", VEC_PARSE_OUT_OF_RANGE, 3, HALF_LIMIT, "1e99999999999"},
+	{"[0x1p200]", VEC_PARSE_OUT_OF_RANGE, 3, INFINITY, "0x1p200"},
+	{"[65520]", VEC_PARSE_OUT_OF_RANGE, 3, HALF_LIMIT, "65520"},
+	{"[0,-65519.9999 ]", VEC_PARSE_OUT_OF_RANGE, 3, HALF_LIMIT, "-65519.9999"},
+
+	/* which error wins: the first from the left, but too many before its text */
+	{"[1,2,3,4]", VEC_PARSE_TOO_MANY, 3, INFINITY, NULL},
+	{"[1,2,3,", VEC_PARSE_TOO_MANY, 3, INFINITY, NULL},
+	{"[1,2,3,]", VEC_PARSE_TOO_MANY, 3, INFINITY, NULL},
+	{"[1,2,3,nan]x", VEC_PARSE_TOO_MANY, 3, INFINITY, NULL},
+	{"[1,2,3]", VEC_PARSE_OK, 3, INFINITY, "1 2 3"},
+	{"[1,2,3", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[1,2,3 4,5]", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[1,x,3,4]", VEC_PARSE_SYNTAX, 3, INFINITY, NULL},
+	{"[1,2,3]x", VEC_PARSE_JUNK, 3, INFINITY, NULL},
+	{"[nan,4e38,x", VEC_PARSE_NAN, 3, INFINITY, NULL},
+	{"[4e38x", VEC_PARSE_OUT_OF_RANGE, 3, INFINITY, "4e38"},
+	{"[1]4e38", VEC_PARSE_JUNK, 3, INFINITY, NULL},
+};
+
+/* copy to where reading past the end is seen */
+static const char *
+guarded(const char *text)
+{
+	return strcpy(guard - strlen(text) - 1, text);
+}
+
+/* "detail" as the case has it; dense if items is NULL */
+static const char *
+describe(const VecParseResult *result, const float *values, const VecSparseItem *items)
+{
+	static char buffer[TEXT_SIZE];
+	char	   *p = buffer;
+
+	*p = '\0';
+	if (result->status == VEC_PARSE_OUT_OF_RANGE)
+		sprintf(p, "%.*s", result->token_len, result->token);
+	else if (result->status == VEC_PARSE_OK)
+	{
+		for (int i = 0; i < result->count; i++)
+			if (items)
+				p += sprintf(p, "%s%d:%g", i ? " " : "", items[i].index, (double) items[i].value);
+			else
+				p += sprintf(p, "%s%g", i ? " " : "", (double) values[i]);
+		if (items)
+			sprintf(p, "/%d", result->dim);
+	}
+	return buffer;
+}
+
+static void
+check_case(const char *text, VecParseStatus status, const char *detail,
+		   const VecParseResult *result, const char *got)
+{
+	char		shown[TEXT_SIZE];
+	int			n = 0;
+	bool		passed = result->status == status &&
+		strcmp(detail ? detail : "", got) == 0 &&
+		(status == VEC_PARSE_OUT_OF_RANGE) == (result->token != NULL);
+
+	/* control characters would spoil the TAP line, a # would end its name */
+	for (const char *c = text; *c && n < 60; c++)
+		shown[n++] = (*c > ' ' && *c < 127 && *c != '#') ? *c : '_';
+	shown[n] = '\0';
+	ok(passed, "%s: %s %s", shown, status_names[status], detail ? detail : "");
+	if (!passed)
+		printf("# got %s \"%s\"\n", status_names[result->status], got);
+}
+
+static void
+test_dense(void)
+{
+	float		values[MAX_ITEMS];
+
+	for (size_t i = 0; i < sizeof(dense_cases) / sizeof(dense_cases[0]); i++)
+	{
+		const DenseCase *c = &dense_cases[i];
+		VecParseResult result;
+
+		vec_parse_dense(guarded(c->text), values, c->max, c->limit, &result);
+		check_case(c->text, c->status, c->detail, &result, describe(&result, values, NULL));
+	}
+}
+
+typedef struct SparseCase
+{
+	const char *text;
+	VecParseStatus status;
+	int			max;
+	const char *detail;			/* OK: the items; OUT_OF_RANGE: the token */
+} SparseCase;
+
+static const SparseCase sparse_cases[] = {
+	{"{1:1,3:2}/5", VEC_PARSE_OK, 9, "1:1 3:2/5"},
+	{"{3:2,1:1}/5", VEC_PARSE_OK, 9, "3:2 1:1/5"},
+	{" { 1 : 1.5 , 3 : -2e1 } / 5 ", VEC_PARSE_OK, 9, "1:1.5 3:-20/5"},
+	{"\v{\f1\t:\n1\r,\v3\f:\t2\n}\r/\v5\f", VEC_PARSE_OK, 9, "1:1 3:2/5"},
+	{"{}/5", VEC_PARSE_OK, 9, "/5"},
+	{" { } / 5 ", VEC_PARSE_OK, 9, "/5"},
+	{"{}/-3", VEC_PARSE_OK, 9, "/-3"},
+	{"{1:0,2:-0,3:0e9,4:1}/5", VEC_PARSE_OK, 9, "4:1/5"},
+	{"{1:1,1:2,1:0}/5", VEC_PARSE_OK, 9, "1:1 1:2/5"},
+	{"{+1:0x1p1,-7:.5,0:1.}/+5", VEC_PARSE_OK, 9, "1:2 -7:0.5 0:1/5"},
+	{"{2147483647:1,-2147483648:1}/1000000000", VEC_PARSE_OK, 9,
+	"2147483647:1 -2147483648:1/1000000000"},
+	{"{2147483648:1,-2147483649:1}/99999999999999999999999", VEC_PARSE_OK, 9,
+	"2147483647:1 -2147483648:1/2147483647"},
+	{"{99999999999999999999:1,-99999999999999999999:1}/-9223372036854775809", VEC_PARSE_OK, 9,
+	"2147483647:1 -2147483648:1/-2147483648"},
+	{"{0000000000000000000000007:1}/00000000000000000000009", VEC_PARSE_OK, 9, "7:1/9"},
+	{"{1:1e-40}/5", VEC_PARSE_OK, 9, "1:9.99995e-41/5"},
+
+	{"", VEC_PARSE_NO_OPENING, 9, NULL},
+	{"1:1}/5", VEC_PARSE_NO_OPENING, 9, NULL},
+	{"[1:1]/5", VEC_PARSE_NO_OPENING, 9, NULL},
+	{"/5", VEC_PARSE_NO_OPENING, 9, NULL},
+
+	{"{", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{1", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{1:", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{1:1", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{1:1,", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{1:1,}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{,1:1}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{,}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{1:1,,2:1}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{:1}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{1:}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{1}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{1 1}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{1.5:1}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{0x1:1}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{- 1:1}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{a:1}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{1:a}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{1:1;2:1}/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{1:1]/5", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{}/", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{}/ x", VEC_PARSE_SYNTAX, 9, NULL},
+	{"{}/-", VEC_PARSE_SYNTAX, 9, NULL},
+
+	{"{}", VEC_PARSE_NO_DIMS, 9, NULL},
+	{"{1:1} ", VEC_PARSE_NO_DIMS, 9, NULL},
+	{"{1:1}5", VEC_PARSE_NO_DIMS, 9, NULL},
+	{"{}x/5", VEC_PARSE_NO_DIMS, 9, NULL},
+
+	{"{}/5x", VEC_PARSE_JUNK, 9, NULL},
+	{"{}/5.0", VEC_PARSE_JUNK, 9, NULL},
+	{"{1:1}/5 }", VEC_PARSE_JUNK, 9, NULL},
+	{"{1:1}/5,", VEC_PARSE_JUNK, 9, NULL},
+
+	{"{1:nan}/5", VEC_PARSE_NAN, 9, NULL},
+	{"{1:inf}/5", VEC_PARSE_INFINITE, 9, NULL},
+	{"{1:4e38}/5", VEC_PARSE_OUT_OF_RANGE, 9, "4e38"},
+	{"{1: -4e38 }/5", VEC_PARSE_OUT_OF_RANGE, 9, "-4e38"},
+	{"{1:1e-46}/5", VEC_PARSE_OUT_OF_RANGE, 9, "1e-46"},
+	{"{1:-1e-99999999999}/5", VEC_PARSE_OUT_OF_RANGE, 9, "-1e-99999999999"},
+
+	/* commas before anything; then the first error from the left */
+	{"{1:1,2:1,3:1}/5", VEC_PARSE_OK, 3, "1:1 2:1 3:1/5"},
+	{"{1:1,2:1,3:1,4:1}/5", VEC_PARSE_TOO_MANY, 3, NULL},
+	{"{1:0,2:0,3:0,4:0}/5", VEC_PARSE_TOO_MANY, 3, NULL},
+	{"x,,,", VEC_PARSE_TOO_MANY, 3, NULL},
+	{"{1:nan}/5,,,", VEC_PARSE_TOO_MANY, 3, NULL},
+	{"x,,", VEC_PARSE_NO_OPENING, 3, NULL},
+	{"{1:nan,2:4e38,x", VEC_PARSE_NAN, 3, NULL},
+	{"{1:1e-46,2:nan", VEC_PARSE_OUT_OF_RANGE, 3, "1e-46"},
+	{"{x:nan}", VEC_PARSE_SYNTAX, 3, NULL},
+	{"{}", VEC_PARSE_TOO_MANY, 0, NULL},
+};
+
+static void
+test_sparse(void)
+{
+	VecSparseItem items[MAX_ITEMS];
+
+	for (size_t i = 0; i < sizeof(sparse_cases) / sizeof(sparse_cases[0]); i++)
+	{
+		const SparseCase *c = &sparse_cases[i];
+		VecParseResult result;
+
+		vec_parse_sparse(guarded(c->text), items, c->max, &result);
+		check_case(c->text, c->status, c->detail, &result, describe(&result, NULL, items));
+	}
+}
+
+/* the real limit: 16,000 elements pass, the next one does not */
+static void
+test_most_elements(void)
+{
+	static float values[MAX_ITEMS];
+	static VecSparseItem items[MAX_ITEMS];
+	VecParseResult result;
+	char	   *text = malloc(MAX_ITEMS * 12 + 64);
+
+	if (text == NULL)
+		abort();
+	for (int extra = 0; extra < 2; extra++)
+	{
+		char	   *p = text;
+		VecParseStatus status = extra ? VEC_PARSE_TOO_MANY : VEC_PARSE_OK;
+		int			sum = 0;
+
+		for (int i = 1; i <= MAX_ITEMS + extra; i++)
+			p += sprintf(p, "%c%d", i == 1 ? '[' : ',', i);
+		strcpy(p, "]");
+		vec_parse_dense(text, values, MAX_ITEMS, INFINITY, &result);
+		for (int i = 0; i < result.count; i++)
+			sum += (int) values[i] == i + 1;
+		ok(result.status == status && sum == MAX_ITEMS, "dense, %d elements: %s",
+		   MAX_ITEMS + extra, status_names[status]);
+
+		p = text;
+		sum = 0;
+		for (int i = 1; i <= MAX_ITEMS + extra; i++)
+			p += sprintf(p, "%c%d:%d", i == 1 ? '{' : ',', i, -i);
+		strcpy(p, "}/16001");
+		vec_parse_sparse(text, items, MAX_ITEMS, &result);
+		for (int i = 0; i < result.count; i++)
+			sum += items[i].index == i + 1 && (int) items[i].value == -i - 1;
+		ok(result.status == status && sum == (extra ? 0 : MAX_ITEMS), "sparse, %d items: %s",
+		   MAX_ITEMS + extra, status_names[status]);
+	}
+	free(text);
+}
+
+int
+main(int argc, char **argv)
+{
+	size_t		page = (size_t) sysconf(_SC_PAGESIZE);
+	size_t		room = (TEXT_SIZE / page + 1) * page;
+	int			factor = argc > 2 ? atoi(argv[2]) : 1;
+	char	   *memory;
+
+	random_state = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+	memory = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED || mprotect(memory + room, page, PROT_NONE) != 0)
+	{
+		printf("Bail out! no guarded memory\n");
+		return 1;
+	}
+	guard = memory + room;
+	printf("# seed %" PRIu64 "\n", random_state);
+
+	test_powers();
+	test_fixed();
+	test_random(factor);
+	ok(nstrings >= 10000000L * factor, "%ld strings compared with strtof", nstrings);
+	test_share_of_slow();
+	test_dense();
+	test_sparse();
+	test_most_elements();
+
+	printf("1..%d\n", ntests);
+	return nfailed != 0;
+}
