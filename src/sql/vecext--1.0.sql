@@ -919,3 +919,406 @@ CREATE OPERATOR CLASS halfvec_ops
     FUNCTION 1 halfvec_cmp(halfvec, halfvec);
 COMMENT ON OPERATOR CLASS halfvec_ops USING btree IS 'order by elements, then by dimensions';
 COMMENT ON OPERATOR FAMILY halfvec_ops USING btree IS 'order by elements, then by dimensions';
+
+--
+-- Type sparsevec: only the non-zero elements, single-precision
+--
+
+CREATE TYPE sparsevec;
+COMMENT ON TYPE sparsevec IS
+    'vector of which only the non-zero elements are stored, in single precision';
+
+CREATE FUNCTION sparsevec_in(cstring, oid, integer) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_in(cstring, oid, integer) IS
+    'input function of sparsevec';
+
+CREATE FUNCTION sparsevec_out(sparsevec) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_out(sparsevec) IS
+    'output function of sparsevec';
+
+CREATE FUNCTION sparsevec_typmod_in(cstring[]) RETURNS integer
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_typmod_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_typmod_in(cstring[]) IS
+    'type modifier input function of sparsevec';
+
+CREATE FUNCTION sparsevec_recv(internal, oid, integer) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_recv(internal, oid, integer) IS
+    'binary input function of sparsevec';
+
+CREATE FUNCTION sparsevec_send(sparsevec) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_send(sparsevec) IS
+    'binary output function of sparsevec';
+
+CREATE TYPE sparsevec (
+    INPUT = sparsevec_in,
+    OUTPUT = sparsevec_out,
+    TYPMOD_IN = sparsevec_typmod_in,
+    RECEIVE = sparsevec_recv,
+    SEND = sparsevec_send,
+    ANALYZE = vecext_typanalyze,
+    STORAGE = external
+);
+
+-- sparsevec: casts
+
+CREATE FUNCTION sparsevec(sparsevec, integer, boolean) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec(sparsevec, integer, boolean) IS
+    'apply the type modifier of sparsevec';
+
+CREATE FUNCTION vector_to_sparsevec(vector, integer, boolean) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_vector_to_sparsevec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vector_to_sparsevec(vector, integer, boolean) IS
+    'convert vector to sparsevec';
+
+CREATE FUNCTION halfvec_to_sparsevec(halfvec, integer, boolean) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_halfvec_to_sparsevec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION halfvec_to_sparsevec(halfvec, integer, boolean) IS
+    'convert halfvec to sparsevec';
+
+CREATE FUNCTION sparsevec_to_vector(sparsevec, integer, boolean) RETURNS vector
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_to_vector' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_to_vector(sparsevec, integer, boolean) IS
+    'convert sparsevec to vector';
+
+CREATE FUNCTION sparsevec_to_halfvec(sparsevec, integer, boolean) RETURNS halfvec
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_to_halfvec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_to_halfvec(sparsevec, integer, boolean) IS
+    'convert sparsevec to halfvec';
+
+CREATE FUNCTION array_to_sparsevec(smallint[], integer, boolean) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_array_to_sparsevec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION array_to_sparsevec(smallint[], integer, boolean) IS
+    'convert smallint[] to sparsevec';
+
+CREATE FUNCTION array_to_sparsevec(integer[], integer, boolean) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_array_to_sparsevec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION array_to_sparsevec(integer[], integer, boolean) IS
+    'convert integer[] to sparsevec';
+
+CREATE FUNCTION array_to_sparsevec(bigint[], integer, boolean) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_array_to_sparsevec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION array_to_sparsevec(bigint[], integer, boolean) IS
+    'convert bigint[] to sparsevec';
+
+CREATE FUNCTION array_to_sparsevec(real[], integer, boolean) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_array_to_sparsevec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION array_to_sparsevec(real[], integer, boolean) IS
+    'convert real[] to sparsevec';
+
+CREATE FUNCTION array_to_sparsevec(double precision[], integer, boolean) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_array_to_sparsevec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION array_to_sparsevec(double precision[], integer, boolean) IS
+    'convert double precision[] to sparsevec';
+
+CREATE FUNCTION array_to_sparsevec(numeric[], integer, boolean) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_array_to_sparsevec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION array_to_sparsevec(numeric[], integer, boolean) IS
+    'convert numeric[] to sparsevec';
+
+CREATE CAST (sparsevec AS sparsevec)
+    WITH FUNCTION sparsevec(sparsevec, integer, boolean) AS IMPLICIT;
+COMMENT ON CAST (sparsevec AS sparsevec) IS 'apply the type modifier';
+
+CREATE CAST (vector AS sparsevec)
+    WITH FUNCTION vector_to_sparsevec(vector, integer, boolean) AS IMPLICIT;
+COMMENT ON CAST (vector AS sparsevec) IS 'convert vector to sparsevec';
+
+CREATE CAST (halfvec AS sparsevec)
+    WITH FUNCTION halfvec_to_sparsevec(halfvec, integer, boolean) AS IMPLICIT;
+COMMENT ON CAST (halfvec AS sparsevec) IS 'convert halfvec to sparsevec';
+
+CREATE CAST (sparsevec AS vector)
+    WITH FUNCTION sparsevec_to_vector(sparsevec, integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (sparsevec AS vector) IS 'convert sparsevec to vector';
+
+CREATE CAST (sparsevec AS halfvec)
+    WITH FUNCTION sparsevec_to_halfvec(sparsevec, integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (sparsevec AS halfvec) IS 'convert sparsevec to halfvec';
+
+CREATE CAST (smallint[] AS sparsevec)
+    WITH FUNCTION array_to_sparsevec(smallint[], integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (smallint[] AS sparsevec) IS 'convert smallint[] to sparsevec';
+
+CREATE CAST (integer[] AS sparsevec)
+    WITH FUNCTION array_to_sparsevec(integer[], integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (integer[] AS sparsevec) IS 'convert integer[] to sparsevec';
+
+CREATE CAST (bigint[] AS sparsevec)
+    WITH FUNCTION array_to_sparsevec(bigint[], integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (bigint[] AS sparsevec) IS 'convert bigint[] to sparsevec';
+
+CREATE CAST (real[] AS sparsevec)
+    WITH FUNCTION array_to_sparsevec(real[], integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (real[] AS sparsevec) IS 'convert real[] to sparsevec';
+
+CREATE CAST (double precision[] AS sparsevec)
+    WITH FUNCTION array_to_sparsevec(double precision[], integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (double precision[] AS sparsevec) IS 'convert double precision[] to sparsevec';
+
+CREATE CAST (numeric[] AS sparsevec)
+    WITH FUNCTION array_to_sparsevec(numeric[], integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (numeric[] AS sparsevec) IS 'convert numeric[] to sparsevec';
+
+-- sparsevec: functions
+
+CREATE FUNCTION l2_distance(sparsevec, sparsevec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 5 SUPPORT vecext_distance_support;
+COMMENT ON FUNCTION l2_distance(sparsevec, sparsevec) IS
+    'Euclidean distance';
+
+CREATE FUNCTION inner_product(sparsevec, sparsevec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 5 SUPPORT vecext_distance_support;
+COMMENT ON FUNCTION inner_product(sparsevec, sparsevec) IS
+    'inner product';
+
+CREATE FUNCTION cosine_distance(sparsevec, sparsevec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 5 SUPPORT vecext_distance_support;
+COMMENT ON FUNCTION cosine_distance(sparsevec, sparsevec) IS
+    'cosine distance: 1 minus the cosine';
+
+CREATE FUNCTION l1_distance(sparsevec, sparsevec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 5 SUPPORT vecext_distance_support;
+COMMENT ON FUNCTION l1_distance(sparsevec, sparsevec) IS
+    'taxicab distance';
+
+CREATE FUNCTION vector_dims(sparsevec) RETURNS integer
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_dims' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vector_dims(sparsevec) IS
+    'number of dimensions';
+
+CREATE FUNCTION l2_norm(sparsevec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_l2_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION l2_norm(sparsevec) IS
+    'Euclidean norm';
+
+CREATE FUNCTION l2_normalize(sparsevec) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_l2_normalize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION l2_normalize(sparsevec) IS
+    'scale to unit length';
+
+-- sparsevec: functions behind operators, operator classes and aggregates
+
+CREATE FUNCTION sparsevec_l2_squared_distance(sparsevec, sparsevec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_l2_squared_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 5 SUPPORT vecext_distance_support;
+COMMENT ON FUNCTION sparsevec_l2_squared_distance(sparsevec, sparsevec) IS
+    'squared Euclidean distance';
+
+CREATE FUNCTION sparsevec_negative_inner_product(sparsevec, sparsevec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 5 SUPPORT vecext_distance_support;
+COMMENT ON FUNCTION sparsevec_negative_inner_product(sparsevec, sparsevec) IS
+    'inner product, negated: smaller is nearer';
+
+CREATE FUNCTION sparsevec_lt(sparsevec, sparsevec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_lt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_lt(sparsevec, sparsevec) IS
+    'less than';
+
+CREATE FUNCTION sparsevec_le(sparsevec, sparsevec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_le' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_le(sparsevec, sparsevec) IS
+    'less than or equal';
+
+CREATE FUNCTION sparsevec_eq(sparsevec, sparsevec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_eq' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_eq(sparsevec, sparsevec) IS
+    'equal';
+
+CREATE FUNCTION sparsevec_ne(sparsevec, sparsevec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_ne' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_ne(sparsevec, sparsevec) IS
+    'not equal';
+
+CREATE FUNCTION sparsevec_ge(sparsevec, sparsevec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_ge' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_ge(sparsevec, sparsevec) IS
+    'greater than or equal';
+
+CREATE FUNCTION sparsevec_gt(sparsevec, sparsevec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_gt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_gt(sparsevec, sparsevec) IS
+    'greater than';
+
+CREATE FUNCTION sparsevec_cmp(sparsevec, sparsevec) RETURNS integer
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_cmp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_cmp(sparsevec, sparsevec) IS
+    'less, equal or greater: -1, 0, 1';
+
+-- not strict: a state of type internal begins as NULL
+
+CREATE FUNCTION sparsevec_accum(internal, sparsevec) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_accum' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_accum(internal, sparsevec) IS
+    'transition function of avg(sparsevec) and sum(sparsevec)';
+
+CREATE FUNCTION sparsevec_combine(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_combine(internal, internal) IS
+    'combine function of avg(sparsevec) and sum(sparsevec)';
+
+CREATE FUNCTION sparsevec_serialize(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_serialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_serialize(internal) IS
+    'serialization function of avg(sparsevec) and sum(sparsevec)';
+
+CREATE FUNCTION sparsevec_deserialize(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_deserialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_deserialize(bytea, internal) IS
+    'deserialization function of avg(sparsevec) and sum(sparsevec)';
+
+CREATE FUNCTION sparsevec_avg(internal) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_avg' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_avg(internal) IS
+    'final function of avg(sparsevec)';
+
+CREATE FUNCTION sparsevec_sum(internal) RETURNS sparsevec
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_sum' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_sum(internal) IS
+    'final function of sum(sparsevec)';
+
+-- sparsevec: operators
+
+CREATE OPERATOR <-> (
+    LEFTARG = sparsevec, RIGHTARG = sparsevec, FUNCTION = l2_distance,
+    COMMUTATOR = <->
+);
+COMMENT ON OPERATOR <-> (sparsevec, sparsevec) IS 'Euclidean distance';
+
+CREATE OPERATOR <#> (
+    LEFTARG = sparsevec, RIGHTARG = sparsevec, FUNCTION = sparsevec_negative_inner_product,
+    COMMUTATOR = <#>
+);
+COMMENT ON OPERATOR <#> (sparsevec, sparsevec) IS 'inner product, negated';
+
+CREATE OPERATOR <=> (
+    LEFTARG = sparsevec, RIGHTARG = sparsevec, FUNCTION = cosine_distance,
+    COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (sparsevec, sparsevec) IS 'cosine distance';
+
+CREATE OPERATOR <+> (
+    LEFTARG = sparsevec, RIGHTARG = sparsevec, FUNCTION = l1_distance,
+    COMMUTATOR = <+>
+);
+COMMENT ON OPERATOR <+> (sparsevec, sparsevec) IS 'taxicab distance';
+
+CREATE OPERATOR < (
+    LEFTARG = sparsevec, RIGHTARG = sparsevec, FUNCTION = sparsevec_lt,
+    COMMUTATOR = >, NEGATOR = >=,
+    RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+COMMENT ON OPERATOR < (sparsevec, sparsevec) IS 'less than';
+
+CREATE OPERATOR <= (
+    LEFTARG = sparsevec, RIGHTARG = sparsevec, FUNCTION = sparsevec_le,
+    COMMUTATOR = >=, NEGATOR = >,
+    RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
+COMMENT ON OPERATOR <= (sparsevec, sparsevec) IS 'less than or equal';
+
+CREATE OPERATOR = (
+    LEFTARG = sparsevec, RIGHTARG = sparsevec, FUNCTION = sparsevec_eq,
+    COMMUTATOR = =, NEGATOR = <>,
+    RESTRICT = eqsel, JOIN = eqjoinsel
+);
+COMMENT ON OPERATOR = (sparsevec, sparsevec) IS 'equal';
+
+CREATE OPERATOR <> (
+    LEFTARG = sparsevec, RIGHTARG = sparsevec, FUNCTION = sparsevec_ne,
+    COMMUTATOR = <>, NEGATOR = =,
+    RESTRICT = neqsel, JOIN = neqjoinsel
+);
+COMMENT ON OPERATOR <> (sparsevec, sparsevec) IS 'not equal';
+
+CREATE OPERATOR >= (
+    LEFTARG = sparsevec, RIGHTARG = sparsevec, FUNCTION = sparsevec_ge,
+    COMMUTATOR = <=, NEGATOR = <,
+    RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+COMMENT ON OPERATOR >= (sparsevec, sparsevec) IS 'greater than or equal';
+
+CREATE OPERATOR > (
+    LEFTARG = sparsevec, RIGHTARG = sparsevec, FUNCTION = sparsevec_gt,
+    COMMUTATOR = <, NEGATOR = <=,
+    RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+COMMENT ON OPERATOR > (sparsevec, sparsevec) IS 'greater than';
+
+-- sparsevec: aggregates
+
+CREATE AGGREGATE avg(sparsevec) (
+    SFUNC = sparsevec_accum,
+    STYPE = internal,
+    FINALFUNC = sparsevec_avg,
+    COMBINEFUNC = sparsevec_combine,
+    SERIALFUNC = sparsevec_serialize,
+    DESERIALFUNC = sparsevec_deserialize,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE avg(sparsevec) IS 'average, element by element';
+
+CREATE AGGREGATE sum(sparsevec) (
+    SFUNC = sparsevec_accum,
+    STYPE = internal,
+    FINALFUNC = sparsevec_sum,
+    COMBINEFUNC = sparsevec_combine,
+    SERIALFUNC = sparsevec_serialize,
+    DESERIALFUNC = sparsevec_deserialize,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE sum(sparsevec) IS 'sum, element by element';
+
+-- sparsevec: btree class
+
+CREATE OPERATOR CLASS sparsevec_ops
+    DEFAULT FOR TYPE sparsevec USING btree AS
+    OPERATOR 1 <,
+    OPERATOR 2 <=,
+    OPERATOR 3 =,
+    OPERATOR 4 >=,
+    OPERATOR 5 >,
+    FUNCTION 1 sparsevec_cmp(sparsevec, sparsevec);
+COMMENT ON OPERATOR CLASS sparsevec_ops USING btree IS 'order of the equivalent dense vectors';
+COMMENT ON OPERATOR FAMILY sparsevec_ops USING btree IS 'order of the equivalent dense vectors';
+
+--
+-- Type bit of the server: binary vectors
+--
+
+-- bit: functions
+
+CREATE FUNCTION hamming_distance(bit, bit) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'vecext_bit_hamming_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 5 SUPPORT vecext_distance_support;
+COMMENT ON FUNCTION hamming_distance(bit, bit) IS
+    'Hamming distance: how many bits differ';
+
+CREATE FUNCTION jaccard_distance(bit, bit) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'vecext_bit_jaccard_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    COST 5 SUPPORT vecext_distance_support;
+COMMENT ON FUNCTION jaccard_distance(bit, bit) IS
+    'Jaccard distance: 1 minus common ones over all ones';
+
+-- bit: operators
+
+CREATE OPERATOR <~> (
+    LEFTARG = bit, RIGHTARG = bit, FUNCTION = hamming_distance,
+    COMMUTATOR = <~>
+);
+COMMENT ON OPERATOR <~> (bit, bit) IS 'Hamming distance';
+
+CREATE OPERATOR <%> (
+    LEFTARG = bit, RIGHTARG = bit, FUNCTION = jaccard_distance,
+    COMMUTATOR = <%>
+);
+COMMENT ON OPERATOR <%> (bit, bit) IS 'Jaccard distance';
