@@ -144,6 +144,7 @@ get_halves(FunctionCallInfo fcinfo)
 	HalfPair	pair;
 
 	vec_check_same_dim(a->dim, b->dim, "halfvec");
+	dense_prefetch_below(a);
 	pair.a = (const vec_half *) a->x;
 	pair.b = (const vec_half *) b->x;
 	pair.dim = a->dim;

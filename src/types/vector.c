@@ -131,6 +131,7 @@ get_floats(FunctionCallInfo fcinfo)
 	FloatPair	pair;
 
 	vec_check_same_dim(a->dim, b->dim, "vector");
+	dense_prefetch_below(a);
 	pair.a = (const float *) a->x;
 	pair.b = (const float *) b->x;
 	pair.dim = a->dim;
