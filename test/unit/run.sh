@@ -1,0 +1,48 @@
+#!/bin/sh
+#
+# Build and run every unit test; no server needed.
+#
+#	run.sh DIR			natively, objects in DIR, which is created
+#	run.sh --neon DIR	for AArch64, under qemu, to test the NEON kernels
+#
+# CC and CFLAGS are honoured; with --neon, AARCH64_CC and QEMU_AARCH64 name
+# the tools, and a missing one is a failure.  Prints the tests' TAP; the exit
+# code is not 0 if any test fails.
+
+set -eu
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+cc=${CC:-cc}
+runner=
+
+if [ "${1:-}" = --neon ]; then
+	shift
+	cc=${AARCH64_CC:-aarch64-linux-gnu-gcc}
+	runner=${QEMU_AARCH64:-qemu-aarch64}
+	for tool in "$cc" "$runner"; do
+		if ! command -v "$tool" >/dev/null; then
+			echo "run.sh --neon: $tool is not installed" >&2
+			exit 1
+		fi
+	done
+	set -- "${1:-}" -static
+fi
+
+if [ -z "${1:-}" ]; then
+	echo "usage: run.sh [--neon] DIR" >&2
+	exit 2
+fi
+dir=$1
+shift
+mkdir -p "$dir"
+
+failed=0
+for test in "$top"/test/unit/*_test.c; do
+	name=$(basename "$test" .c)
+	echo "# $name"
+	# shellcheck disable=SC2086 # CC and CFLAGS are lists of words
+	$cc -O2 -g -Wall -Wextra -Werror -Wmissing-prototypes -Wdeclaration-after-statement \
+		${CFLAGS:-} -I"$top/src" -o "$dir/$name" "$test" "$top"/src/kernels/*.c "$@" -lm
+	$runner "$dir/$name" || failed=1
+done
+exit $failed
