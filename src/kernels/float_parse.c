@@ -8,9 +8,10 @@
  *
  *	1. exact	w <= 2^53 and |q| <= 22: both are exact doubles, so that one
  *				multiplication or division rounds correctly to double; the
- *				second rounding, to float, is right unless the double lies on a
- *				midpoint of two floats.  (W. D. Clinger, "How to Read Floating
- *				Point Numbers Accurately", PLDI 1990, done in double for float.)
+ *				second rounding, to float, is right unless the first was inexact
+ *				and hit a midpoint of two floats.  (W. D. Clinger, "How to Read
+ *				Floating Point Numbers Accurately", PLDI 1990, done in double for
+ *				float.)  Not where double arithmetic is wider than double (x87).
  *	2. approx	multiply w by the first 64 bits of 5^q from a table.  The error
  *				is below 2 units of the product's upper half, and a float needs
  *				24 of its 64 bits: nearly always the whole interval rounds to

@@ -299,6 +299,15 @@ random_short_midpoint(char *text)
 	compare(text, (size_t) (p - text));
 }
 
+/* midpoints printed with as many digits as double has: on it in double, not in truth */
+static void
+random_near_midpoint(char *text)
+{
+	double		middle = ldexp((double) ((random64() >> 40) | 0x1000001), random_int(-80, 50));
+
+	compare(text, (size_t) sprintf(text, "%.*g", random_int(14, 17), middle));
+}
+
 /* around the largest float, the smallest normal and subnormal ones, and zero */
 static void
 random_boundary(char *text)
@@ -365,7 +374,8 @@ random_long(char *text)
 static void
 random_syntax(char *text)
 {
-	static const char alphabet[] = "00112345678999....++--eeEExXpPinfatyINFATY()_ \t,]:}af\200\260\377";
+	static const char alphabet[] =
+	"00112345678999....++--eeEExXpPinfatyINFATY()_ \t,]:}af\200\260\377";
 	int			n = random_int(0, 24);
 
 	for (int i = 0; i < n; i++)
@@ -400,6 +410,7 @@ static const Generator generators[] = {
 	{"doubles", random_double, 500000},
 	{"exact midpoints of floats, and a digit more or less", random_midpoint, 200000},
 	{"short midpoints", random_short_midpoint, 1000000},
+	{"midpoints rounded to 14 to 17 digits", random_near_midpoint, 1000000},
 	{"boundaries of overflow and underflow", random_boundary, 700000},
 	{"long strings of digits and zeros", random_long, 300000},
 	{"random syntax", random_syntax, 2000000},
@@ -430,10 +441,12 @@ test_fixed(void)
 		"", "+", "-", ".", "+.", "-.", "..", ".e", "+.e", ".e1", "e", "e1", "-e1", "1e", "1e+",
 		"1e-", "1e+-1", "1e++1", "1.e", "1.e1", ".5", "5.", "5.e-1", "-.5e1", "+5", "+-5", "--5",
 		"- 5", "1 e5", "1e 5", "1.2.3", "1..2", "0", "-0", "+0", "00", "-00.00", "0.", ".0", "-.0",
-		"0e5", "0e", "0.e", "0e99999999999999999999", "-0e-99999999999999999999", "0x", "0x.", "0xp1",
+		"0e5", "0e", "0.e", "0e99999999999999999999", "-0e-99999999999999999999", "0x", "0x.",
+		"0xp1",
 		"0x1", "0X1P3", "0x1p", "0x1p+", "0x.8", "0x1.8p1", "-0x1p-149", "0x1p-150", "0x1.8p-150",
 		"0x1p128", "0x1.fffffep127", "0x1.ffffffp127", "00x1", "1x", "0b1", "x1", "1.0x", "0.0x1",
-		"inf", "INF", "-inf", "+inf", "Infinity", "infinit", "infin", "infinityx", "in", "i", "nan", "NAN",
+		"inf", "INF", "-inf", "+inf", "Infinity", "infinit", "infin", "infinityx", "in", "i",
+		"nan", "NAN",
 		"-nan", "nan(", "nan()", "nan(123)", "nan(0x7fffff)", "nan(1", "nan(ab_1)", "nan(-)", "na", "n",
 		"infe1", "1inf", "1e99999999999", "-1e99999999999", "1e-99999999999", "-1e-99999999999",
 		"1e18446744073709551616", "1e-18446744073709551617", "1e4294967296", "1e-4294967295",
@@ -449,7 +462,8 @@ test_fixed(void)
 		"1.00000005960464477539062500000000000000000000001", "0.000000059604644775390625",
 		"1.1754943508222875e-38", "1.1754943508222874e-38", "1.17549431e-38", "1.1754942e-38",
 		"1.4e-45", "7.0064923216240854e-46", "7.0064923216240853e-46", "7e-46", "1e-45", "1e-46",
-		"1e-400", "0.1", "0.1f", "1,5", "1]", " 1", "\t\n\v\f\r1", "1\240", "\2401", "1e0000000000000000001",
+		"1e-400", "0.1", "0.1f", "1,5", "1]", " 1", "\t\n\v\f\r1", "1\240", "\2401",
+		"1e0000000000000000001",
 		"1e-0000000000000000000000000000001", "00000000000000000000000000000000000001.5",
 		"0.0000000000000000000000000000000000000000000000000000000000000000000001e75"
 	};
@@ -467,6 +481,7 @@ test_share_of_slow(void)
 {
 	char		text[TEXT_SIZE];
 	const int	total = 1000000;
+	const int	most = (FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 1) ? 10 : 1000;
 	int			nslow = 0;
 
 	for (int i = 0; i < total; i++)
@@ -483,7 +498,7 @@ test_share_of_slow(void)
 		*p = '\0';
 		nslow += !vec_parse_float_fast(text, p, &end, &value);
 	}
-	ok(nslow <= 10, "%d of %d ordinary numbers need strtof", nslow, total);
+	ok(nslow <= most, "%d of %d ordinary numbers need strtof", nslow, total);
 }
 
 /* ---- the table of powers ----------------------------------------------- */
@@ -622,7 +637,8 @@ typedef struct DenseCase
 
 static const DenseCase dense_cases[] = {
 	{"[1,2,3]", VEC_PARSE_OK, 3, INFINITY, "1 2 3"},
-	{" \t\n\r\v\f[ \t\n\r\v\f1 \t\n\r\v\f, \t\n\r\v\f2 \t\n\r\v\f] \t\n\r\v\f", VEC_PARSE_OK, 3, INFINITY, "1 2"},
+	{" \t\n\r\v\f[ \t\n\r\v\f1 \t\n\r\v\f, \t\n\r\v\f2 \t\n\r\v\f] \t\n\r\v\f",
+	VEC_PARSE_OK, 3, INFINITY, "1 2"},
 	{"[1.,.5,1e3,+2,0x1p4,-0,1E-2]", VEC_PARSE_OK, 9, INFINITY, "1 0.5 1000 2 16 -0 0.01"},
 	{"[1e-46,-1e-46,1e-40]", VEC_PARSE_OK, 3, INFINITY, "0 -0 9.99995e-41"},
 	{"[3.4028235e38]", VEC_PARSE_OK, 3, INFINITY, "3.40282e+38"},
