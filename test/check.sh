@@ -10,6 +10,7 @@
 #	VECEXT_NO_SKIP=1	a skipped test counts as a failure
 #	VECEXT_VARIANT=NAME	name of the folder below build/
 #	VECEXT_KEEP=1		leaves the server's folder behind
+#	VECEXT_SERVER_ENV=...	NAME=VALUE words for the environment of the server alone
 #	PG_CONFIG, STRICT, OPENMP, COPT, VECEXT_CC, VECEXT_LLVM: see setup.sh
 set -eu
 TOP=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -39,6 +40,7 @@ chosen()
 started=$(date +%s)
 need_server check
 make_work_folder
+SERVER_ENV=${VECEXT_SERVER_ENV:-}
 results=$WORK/results
 mkdir "$results"
 : >"$results/report"
@@ -294,7 +296,7 @@ do
 		cp -R "$WORK/run/$part" "$logs/" 2>/dev/null || true
 	fi
 done
-if grep -a -E 'TRAP:|PANIC:|terminated by signal (4|6|7|8|11)|runtime error:' \
+if grep -a -A 12 -E 'TRAP:|PANIC:|terminated by signal (4|6|7|8|11)|runtime error:|AddressSanitizer' \
 	"$WORK/run/server.log" 2>/dev/null
 then
 	failed=$((failed + 1))

@@ -23,7 +23,7 @@ sql()
 	psql -Xq -v ON_ERROR_STOP=1 -d demo "$@"
 }
 
-need_server
+need_server demo
 say "1. Building vecext for PostgreSQL $PG_MAJOR"
 build_extension "pg$PG_MAJOR"
 

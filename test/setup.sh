@@ -3,7 +3,7 @@
 # or installs one, builds the extension, and runs a private copy of the server
 # with the extension in it.
 #
-#	need_server [check]		sets PG_CONFIG; "check": IPC::Run for TAP tests too
+#	need_server demo|check		sets PG_CONFIG; "check": IPC::Run for TAP tests too
 #	build_extension NAME		builds into build/NAME; sets BUILD
 #	make_private_server		copies the server tree, installs BUILD into it
 #	start_server			initdb and start; sets SOCKET, port is 5432
@@ -18,6 +18,7 @@
 
 WORK=
 SERVER_DATA=
+SERVER_ENV=					# what only the server process gets
 SETUP_DROPIN=
 
 say()
@@ -90,7 +91,7 @@ missing_packages()
 		fi
 		printf 'postgresql-%s postgresql-server-dev-%s ' "${_major:-NN}" "${_major:-NN}"
 	fi
-	if [ "${1:-}" = check ] && ! perl -MIPC::Run -MTest::More -e 1 2>/dev/null
+	if [ "$1" = check ] && ! perl -MIPC::Run -MTest::More -e 1 2>/dev/null
 	then
 		printf 'libipc-run-perl '
 	fi
@@ -137,7 +138,7 @@ remove_dropin()
 
 need_server()
 {
-	_missing=$(missing_packages "${1:-}")
+	_missing=$(missing_packages "$1")
 	if [ -n "$_missing" ]
 	then
 		[ -z "${PG_CONFIG:-}" ] || find_server ||
@@ -156,7 +157,7 @@ need_server()
 			[ "$(id -u)" -eq 0 ] || _update='sudo -n apt-get'
 			# a mirror that does not answer may still have left usable lists
 			$_update -q -y update </dev/null >"$_log" 2>&1 || true
-			_missing=$(missing_packages "${1:-}")
+			_missing=$(missing_packages "$1")
 			case $_missing in
 			*-NN*)	cat "$_log" >&2
 					die "apt knows no package postgresql: see the messages above" ;;
@@ -175,7 +176,7 @@ need_server()
     sudo apt-get install --no-install-recommends $_missing
 
 and try again."
-		_still=$(missing_packages "${1:-}")
+		_still=$(missing_packages "$1")
 		[ -z "$_still" ] || die "Still missing after installation: $_still"
 	fi
 	find_server || die "no PostgreSQL server found"
@@ -329,7 +330,9 @@ start_server()
 		log_line_prefix = '%m [%p] %a '
 		max_prepared_transactions = 2
 	CONF
-	as_server_user "$BIN/pg_ctl" -D "$SERVER_DATA" -l "$WORK/run/server.log" -w -t 60 start \
+	# shellcheck disable=SC2086
+	as_server_user env $SERVER_ENV \
+		"$BIN/pg_ctl" -D "$SERVER_DATA" -l "$WORK/run/server.log" -w -t 120 start \
 		>"$WORK/start.log" 2>&1 || {
 		cat "$WORK/start.log" "$WORK/run/server.log" >&2
 		die "the private server did not start"
