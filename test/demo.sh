@@ -15,7 +15,7 @@ show()
 {
 	say "$1" | sed 's/^/    /'
 	say
-	say "$1" | sql --pset=footer=off | sed 's/^/    /'
+	say "$1" | sql --pset=footer=off | sed '/./s/^/    /'
 }
 
 sql()

@@ -42,7 +42,7 @@ DROP EXTENSION vecext;
 CREATE ROLE owner LOGIN;
 CREATE DATABASE owned OWNER owner;
 SQL
-is($node->safe_psql('postgres', "SELECT count(*) FROM pg_type WHERE typname ~ 'vec'"),
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_type WHERE typname ~ '^_?(vector|halfvec|sparsevec)\$'"),
 	'0', 'DROP EXTENSION leaves no type');
 $node->safe_psql('owned', <<'SQL', extra_params => [ '-U', 'owner' ]);
 CREATE SCHEMA vec;
