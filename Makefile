@@ -63,7 +63,6 @@ ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec))
 ISOLATION_OPTS = --inputdir=test --load-extension=vecext
 TAP_TESTS = 1
 PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
-export PERL5LIB := $(CURDIR)/test/perl:$(PERL5LIB)
 
 EXTRA_CLEAN = build
 
@@ -112,6 +111,8 @@ bench:
 
 endif
 else
+
+export PERL5LIB := $(CURDIR)/test/perl:$(PERL5LIB)
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)

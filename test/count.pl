@@ -33,7 +33,7 @@ my $parser = TAP::Parser->new({ tap => $text, ignore_exit => 1 });
 my ($passed, $failed, $skipped) = (0, 0, 0);
 while (my $result = $parser->next)
 {
-	if ($result->is_plan && $result->has_skip)
+	if ($kind eq 'tap' && $result->is_plan && $result->has_skip)
 	{
 		$skipped++;
 		print $out "SKIPPED $name: ", $result->explanation, "\n";

@@ -35,7 +35,7 @@ die()
 # Nothing of the caller's environment may steer clients elsewhere; PGOPTIONS
 # stays, the tests of the instruction sets use it.
 unset PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGDATA PGPASSWORD PGPASSFILE \
-	PGSERVICE PGSERVICEFILE PGSSLMODE PGTZ PGDATESTYLE PGCLIENTENCODING PGAPPNAME || true
+	PGSERVICE PGSERVICEFILE PGSSLMODE PGTZ PGDATESTYLE PGCLIENTENCODING PGAPPNAME PERL5LIB || true
 LC_ALL=C
 export LC_ALL
 
@@ -228,8 +228,8 @@ build_extension()
 
 	if ! pgxs_make "$BUILD" -j"$(getconf _NPROCESSORS_ONLN)" all >"$BUILD/make.log" 2>&1
 	then
-		cat "$BUILD/make.log" >&2
-		die "The build failed."
+		head -n 60 "$BUILD/make.log" >&2
+		die "The build failed; everything it said: $BUILD/make.log"
 	fi
 	cat "$BUILD/make.log" >&2		# warnings
 }
