@@ -115,7 +115,7 @@ record_script()
 
 run_unit()
 {
-	record tap unit sh "$TOP/test/unit/run.sh" "$TOP/build/unit"
+	record unit unit env CC="${VECEXT_CC:-cc}" sh "$TOP/test/unit/run.sh" "$WORK/unit"
 }
 
 # the library must run the kernels that were asked for, not a fallback

@@ -1,67 +1,92 @@
 # Counts the tests in one log and appends what failed or skipped to a report.
 #
-#	perl count.pl (tap|regress) NAME LOG STATUS REPORT
+#	perl count.pl (tap|unit|regress) NAME LOG STATUS REPORT
 #
-# prints "PASSED FAILED SKIPPED".  "tap" is a TAP stream; "regress" the output
-# of pg_regress, which is TAP from PostgreSQL 16 on and a table before.
-# STATUS is the exit status of the program that wrote the log: one that is not
-# zero counts as a failure of its own if no test failed.  A log without tests
-# is a failure.
+# prints "PASSED FAILED SKIPPED".  "tap" is a TAP stream; "unit" several, each
+# after a line "# NAME_test"; "regress" the output of pg_regress, which is TAP
+# from PostgreSQL 16 on and a table before.  STATUS is the exit status of the
+# program that wrote the log: one that is not zero counts as a failure of its
+# own if no test failed.  A stream without tests is a failure.
 use strict;
 use warnings FATAL => 'all';
 use TAP::Parser;
 
 my ($kind, $name, $log, $status, $report) = @ARGV;
+my ($passed, $failed, $skipped) = (0, 0, 0);
+
 open(my $in, '<', $log) or die "$log: $!";
 my $text = do { local $/; <$in> } // '';
 close $in;
 open(my $out, '>>', $report) or die "$report: $!";
 
-if ($kind eq 'regress' && $text !~ /^1\.\.\d+/m)
+# PostgreSQL 15 prints "test name  ... ok  12 ms"
+sub table_to_tap
 {
-	# PostgreSQL 15: "test name  ... ok  12 ms"
+	my ($table) = @_;
 	my ($n, $tap) = (0, '');
-	while ($text =~ /^(?:test|    ) +(\S+) +\.\.\. (ok|\S.*?) +\d* *m?s?$/mg)
+	while ($table =~ /^(?:test|    ) +(\S+) +\.\.\. (ok|\S.*?) +\d* *m?s?$/mg)
 	{
 		$tap .= ($2 eq 'ok' ? '' : 'not ') . 'ok ' . ++$n . " - $1\n";
 	}
-	$text = $n > 0 ? "${tap}1..$n\n" : '';
+	return $n > 0 ? "${tap}1..$n\n" : '';
 }
-$text = "# empty\n" if $text eq '';
 
-my $parser = TAP::Parser->new({ tap => $text, ignore_exit => 1 });
-my ($passed, $failed, $skipped) = (0, 0, 0);
-while (my $result = $parser->next)
+sub count_stream
 {
-	if ($kind eq 'tap' && $result->is_plan && $result->has_skip)
+	my ($stream, $tap) = @_;
+	my $ran = 0;
+
+	# the parser does not take nothing
+	my $parser = TAP::Parser->new({ tap => "# $stream\n$tap", ignore_exit => 1 });
+	while (my $result = $parser->next)
 	{
-		$skipped++;
-		print $out "SKIPPED $name: ", $result->explanation, "\n";
+		if ($kind ne 'regress' && $result->is_plan && $result->has_skip)
+		{
+			$ran++;
+			$skipped++;
+			print $out "SKIPPED $stream: ", $result->explanation, "\n";
+		}
+		next unless $result->is_test;
+		$ran++;
+		my $what = "$stream: " . ($result->description =~ s/^- //r);
+		if (!$result->is_actual_ok && !$result->has_todo)
+		{
+			$failed++;
+			print $out "FAILED  $what\n";
+		}
+		elsif ($result->has_skip)
+		{
+			$skipped++;
+			print $out "SKIPPED $what (", $result->explanation, ")\n";
+		}
+		else
+		{
+			$passed++;
+		}
 	}
-	next unless $result->is_test;
-	my $what = "$name: " . ($result->description =~ s/^- //r);
-	if (!$result->is_actual_ok && !$result->has_todo)
+
+	my @broken = $ran > 0 ? $parser->parse_errors : ('no test ran');
+	if (@broken)
 	{
 		$failed++;
-		print $out "FAILED  $what\n";
-	}
-	elsif ($result->has_skip)
-	{
-		$skipped++;
-		print $out "SKIPPED $what (", $result->explanation, ")\n";
-	}
-	else
-	{
-		$passed++;
+		print $out "FAILED  $stream: ", join('; ', @broken), "\n";
 	}
 }
 
-my $ran = $passed + $failed + $skipped;
-my @broken = $ran > 0 ? $parser->parse_errors : ('no test ran');
-push @broken, "exit status $status" if $status != 0 && $failed == 0;
-if (@broken)
+if ($kind eq 'unit')
+{
+	my @streams = grep { /^# \w+_test$/m } split(/^(?=# \w+_test$)/m, $text);
+	count_stream(/^# (\w+)/ ? $1 : $name, $_) for @streams ? @streams : ('');
+}
+else
+{
+	$text = table_to_tap($text) if $kind eq 'regress' && $text !~ /^1\.\.\d+/m;
+	count_stream($name, $text);
+}
+
+if ($status != 0 && $failed == 0)
 {
 	$failed++;
-	print $out "FAILED  $name: ", join('; ', @broken), "\n";
+	print $out "FAILED  $name: exit status $status\n";
 }
 print "$passed $failed $skipped\n";
