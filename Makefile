@@ -1,5 +1,11 @@
 # vecext: PGXS build.  "make demo" and "make check" need nothing installed but
 # git, make and a compiler; every other target needs pg_config.
+#
+#	make, make install, make installcheck	the PGXS way; PG_CONFIG=... chooses a server
+#	make demo				exact search over real data in a throw-away server
+#	make check				every test, in a throw-away server
+#	make STRICT=1				warnings are errors
+#	make OPENMP=1				threads for pure arithmetic
 
 EXTENSION = vecext
 MODULE_big = vecext
@@ -40,10 +46,84 @@ PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -O3 -fvisibility=hidden
 SHLIB_LINK = -Wl,-Bsymbolic
 
+# -Wextra minus what the server's own headers and function ABI set off
+ifdef STRICT
+PG_CFLAGS += -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-missing-field-initializers -Werror
+endif
+ifdef OPENMP
+PG_CFLAGS += -fopenmp
+SHLIB_LINK += -fopenmp
+endif
+
 # sql/ + expected/ are pg_regress's default pair; test/ holds everything else.
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=vecext
+ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --load-extension=vecext
+TAP_TESTS = 1
+PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
+
+EXTRA_CLEAN = build
+
+# Goals that are scripts.  They find the server, or install it, themselves, so
+# PGXS is not read for them; it has a "check" of its own, which only refuses.
+SCRIPTS_OF_TESTS = check-layers check-symbols check-tests check-unit check-isa check-asan \
+	check-fuzz
+SCRIPT_GOALS = demo check matrix bench $(SCRIPTS_OF_TESTS)
+
+ifneq ($(filter $(SCRIPT_GOALS),$(MAKECMDGOALS)),)
+ifneq ($(filter-out $(SCRIPT_GOALS),$(MAKECMDGOALS)),)
+
+# a mixture: one make for each
+.NOTPARALLEL:
+.PHONY: $(MAKECMDGOALS)
+$(MAKECMDGOALS):
+	@$(MAKE) $@
+
+else
+
+.PHONY: $(SCRIPT_GOALS)
+export PG_CONFIG STRICT OPENMP
+
+demo:
+	@sh test/demo.sh
+check:
+	@sh test/check.sh
+check-layers:
+	@sh test/check_layers.sh
+check-tests:
+	@sh test/check_tests.sh
+check-symbols:
+	@sh test/check.sh symbols
+check-unit:
+	@sh test/unit/run.sh build/unit
+check-isa:
+	@sh test/isa.sh
+check-asan:
+	@sh test/asan.sh
+check-fuzz:
+	@sh test/fuzz/run.sh 120
+matrix:
+	@sh test/matrix.sh 17 18
+bench:
+	@sh bench/run.sh
+
+endif
+else
+
+export PERL5LIB := $(CURDIR)/test/perl:$(PERL5LIB)
 
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(wildcard $(PGXS)),)
+$(error "$(PG_CONFIG)" does not lead to a PostgreSQL with server headers. \
+	Install one (Debian: apt-get install postgresql-server-dev-all), name it with \
+	"make PG_CONFIG=/path/to/pg_config", or let "make demo" set one up)
+endif
 include $(PGXS)
+
+# PGXS knows no headers
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(addprefix $(srcdir)/,src/*.h src/*/*.h))
+
+endif
