@@ -62,7 +62,9 @@
 #if PG_VERSION_NUM >= 180000
 #define PG_MODULE_MAGIC_COMPAT	PG_MODULE_MAGIC_EXT(.name = "vecext", .version = "1.0")
 #else
-#define PG_MODULE_MAGIC_COMPAT	PG_MODULE_MAGIC
+#define PG_MODULE_MAGIC_COMPAT \
+	extern VEC_EXPORT const Pg_magic_struct *PG_MAGIC_FUNCTION_NAME(void); \
+	PG_MODULE_MAGIC
 #endif
 
 /*
