@@ -15,18 +15,18 @@ SELECT typname, typlen, typbyval, typcategory, typispreferred, typdelim, typelem
 FROM pg_type JOIN member ON classid = 'pg_type'::regclass AND objid = oid ORDER BY name;
 
 -- functions: result, volatility, strict, parallel, cost, support function
-SELECT oid::regprocedure, prorettype::regtype, provolatile, proisstrict, proparallel, procost, nullif(prosupport, 0)
+SELECT oid::regprocedure, prorettype::regtype, provolatile, proisstrict, proparallel, procost, prosupport
 FROM pg_proc JOIN member ON classid = 'pg_proc'::regclass AND objid = oid WHERE prokind = 'f' ORDER BY name;
 SELECT oid::regprocedure AS free FROM pg_proc JOIN member ON classid = 'pg_proc'::regclass AND objid = oid WHERE procost <= 0;
 
 -- aggregates: transition, final and combine function, state, initial value, parallel
-SELECT oid::regprocedure, aggtransfn, aggfinalfn, aggcombinefn, nullif(aggserialfn, 0), nullif(aggdeserialfn, 0),
+SELECT oid::regprocedure, aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn,
 	aggtranstype::regtype, agginitval, proparallel
 FROM pg_proc JOIN pg_aggregate ON aggfnoid = oid JOIN member ON classid = 'pg_proc'::regclass AND objid = oid ORDER BY name;
 
 -- operators: result, function, commutator, negator, hash, merge, selectivity, join selectivity
-SELECT o.oid::regoperator, oprresult::regtype, oprcode, nullif(oprcom, 0)::regoperator, nullif(oprnegate, 0)::regoperator,
-	oprcanhash, oprcanmerge, nullif(oprrest, 0), nullif(oprjoin, 0)
+SELECT o.oid::regoperator, oprresult::regtype, oprcode::oid::regprocedure, nullif(oprcom, 0)::regoperator, nullif(oprnegate, 0)::regoperator,
+	oprcanhash, oprcanmerge, oprrest, oprjoin
 FROM pg_operator o JOIN member ON classid = 'pg_operator'::regclass AND objid = oid ORDER BY name;
 
 -- casts: function, context, method
@@ -34,10 +34,10 @@ SELECT castsource::regtype, casttarget::regtype, castfunc::regprocedure, castcon
 FROM pg_cast JOIN member ON classid = 'pg_cast'::regclass AND objid = oid ORDER BY name;
 
 -- operator classes: type, default, storage type
-SELECT amname, opcname, opcfamily::regclass IS NOT NULL, opcintype::regtype, opcdefault, nullif(opckeytype, 0)::regtype
+SELECT amname, opcname, (SELECT opfname FROM pg_opfamily f WHERE f.oid = opcfamily) AS family, opcintype::regtype, opcdefault, nullif(opckeytype, 0)::regtype
 FROM pg_opclass JOIN pg_am am ON am.oid = opcmethod JOIN member ON classid = 'pg_opclass'::regclass AND objid = pg_opclass.oid
 ORDER BY name;
-SELECT amname, opfname, amopstrategy, amopopr::regoperator, amoppurpose, s.opfname AS sort_family
+SELECT amname, f.opfname, amopstrategy, amopopr::regoperator, amoppurpose, s.opfname AS sort_family
 FROM pg_amop LEFT JOIN LATERAL (SELECT opfname FROM pg_opfamily WHERE oid = amopsortfamily) s ON true
 	JOIN pg_opfamily f ON f.oid = amopfamily JOIN pg_am am ON am.oid = f.opfmethod
 	JOIN member ON classid = 'pg_opfamily'::regclass AND objid = f.oid
@@ -51,8 +51,9 @@ ORDER BY name, amprocnum;
 SELECT name FROM member WHERE classid NOT IN ('pg_type'::regclass, 'pg_proc'::regclass, 'pg_operator'::regclass,
 	'pg_cast'::regclass, 'pg_opclass'::regclass, 'pg_opfamily'::regclass) ORDER BY name;
 
--- settings
-SELECT name, setting IS NOT NULL, vartype, context, enumvals FROM pg_settings WHERE name LIKE 'vecext.%' ORDER BY name COLLATE "C";
+-- settings, which exist once the library is loaded
+SELECT vecext_simd() IS NOT NULL;
+SELECT name, vartype, context, enumvals FROM pg_settings WHERE name LIKE 'vecext.%' ORDER BY name COLLATE "C";
 
 -- the catalogs are consistent: every class valid, every commutator and negator mutual
 SELECT name FROM pg_opclass JOIN member ON classid = 'pg_opclass'::regclass AND objid = oid WHERE NOT amvalidate(oid);

@@ -147,11 +147,11 @@ SELECT pg_temp.try(e) FROM (VALUES
 
 -- which instruction set runs, and that it can be forced
 SELECT vecext_simd() IN ('scalar', 'avx2', 'avx512', 'neon') AS known;
-SHOW vecext.simd \gset
+SELECT current_setting('vecext.simd') AS simd \gset
 SET vecext.simd = 'scalar';
 SELECT vecext_simd();
 SELECT '[1,2,3]'::vector <-> '[4,6,3]', '[1,2,3]'::halfvec <+> '[4,6,3]', B'1010' <~> B'0110';
-SET vecext.simd = :'vecext.simd';
+SET vecext.simd = :'simd';
 SELECT pg_temp.code($$set_config('vecext.simd', 'mmx', false)$$);
 
 -- finite vectors have finite distances that do not vanish

@@ -45,18 +45,18 @@ PREPARE unknown AS SELECT id FROM item ORDER BY v <-> $1, id LIMIT 2;
 EXECUTE unknown('[7,7,7]');
 SELECT pg_temp.try('(SELECT id FROM item ORDER BY v <-> ''[1,2]'' LIMIT 1)');
 
--- the distance is worth a parallel scan where its table alone would not be
+-- reading long vectors is worth a parallel scan where its table alone would not be
 SET max_parallel_workers_per_gather = 2;
-CREATE TABLE wide (id integer, v vector(128)) WITH (parallel_workers = 2);
-INSERT INTO wide SELECT i, array_agg(i % j ORDER BY j)::vector FROM generate_series(1, 3000) i, generate_series(1, 128) j GROUP BY i;
+CREATE TABLE wide (id integer, v vector(1536)) WITH (parallel_workers = 2);
+INSERT INTO wide SELECT i, random_vector(1536, i) FROM generate_series(1, 2000) i;
 ANALYZE wide;
-SET min_parallel_table_scan_size = 0;
-SET parallel_setup_cost = 100;
+SET parallel_setup_cost = 200;
 SET plan_cache_mode = force_generic_plan;
 PREPARE near(vector) AS SELECT id FROM wide ORDER BY v <-> $1 LIMIT 3;
 EXPLAIN (COSTS OFF) EXECUTE near(NULL);
+EXPLAIN (COSTS OFF) SELECT id FROM wide ORDER BY -id LIMIT 3;
+SELECT id FROM wide ORDER BY v <-> random_vector(1536, 1000) LIMIT 1;
 RESET plan_cache_mode;
-SELECT id FROM wide ORDER BY v <-> (SELECT v FROM wide WHERE id = 1000), id LIMIT 3;
 RESET parallel_setup_cost;
-RESET min_parallel_table_scan_size;
+RESET max_parallel_workers_per_gather;
 DROP TABLE wide, owner, item;
