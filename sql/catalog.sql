@@ -7,7 +7,9 @@ CREATE TEMP VIEW member AS
 SELECT classid, objid, objsubid, pg_describe_object(classid, objid, objsubid) COLLATE "C" AS name
 FROM pg_depend
 WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
-	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'vecext');
+	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'vecext')
+	-- array types are members from some version on
+	AND NOT EXISTS (SELECT FROM pg_type WHERE classid = 'pg_type'::regclass AND oid = objid AND typcategory = 'A');
 
 -- types: length, by value, category, preferred, delimiter, element, alignment, storage, collation
 SELECT typname, typlen, typbyval, typcategory, typispreferred, typdelim, typelem, typalign, typstorage, typcollation,
