@@ -58,11 +58,18 @@
 #define vacuum_delay_point_compat() vacuum_delay_point()
 #endif
 
+/* PG 18 wrote pg_noreturn in front for what was pg_attribute_noreturn() behind. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* PG 18 lets a library tell its name and version. */
 #if PG_VERSION_NUM >= 180000
 #define PG_MODULE_MAGIC_COMPAT	PG_MODULE_MAGIC_EXT(.name = "vecext", .version = "1.0")
 #else
-#define PG_MODULE_MAGIC_COMPAT	PG_MODULE_MAGIC
+#define PG_MODULE_MAGIC_COMPAT \
+	extern VEC_EXPORT const Pg_magic_struct *PG_MAGIC_FUNCTION_NAME(void); \
+	PG_MODULE_MAGIC
 #endif
 
 /*

@@ -26,9 +26,9 @@ extern void vec_parse_failed(const VecParseResult *result, const char *literal,
 							 const char *type, int max, Node *escontext);
 extern float *vec_array_to_floats(ArrayType *array, int *n);
 
-extern void vec_different_dims(int a, int b, const char *type) pg_attribute_noreturn();
-extern void vec_datum_damaged(const char *type) pg_attribute_noreturn();
-extern void vec_half_overflow(float x) pg_attribute_noreturn();
+pg_noreturn extern void vec_different_dims(int a, int b, const char *type);
+pg_noreturn extern void vec_datum_damaged(const char *type);
+pg_noreturn extern void vec_half_overflow(float x);
 
 /* raises 22000 unless the two operands have equal dimensions */
 static inline void

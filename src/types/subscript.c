@@ -71,8 +71,13 @@ dense_subscript_check(ExprState *state, ExprEvalStep *op, ExprContext *econtext)
 {
 	SubscriptingRefState *sbs = op->d.sbsref_subscript.state;
 
-	return !(sbs->upperprovided[0] && sbs->upperindexnull[0]) &&
-		!(sbs->numlower > 0 && sbs->lowerprovided[0] && sbs->lowerindexnull[0]);
+	if ((sbs->upperprovided[0] && sbs->upperindexnull[0]) ||
+		(sbs->numlower > 0 && sbs->lowerprovided[0] && sbs->lowerindexnull[0]))
+	{
+		*op->resnull = true;	/* else the vector itself would be the result */
+		return false;
+	}
+	return true;
 }
 
 /* fetch an element or a slice of *op->resvalue into it */
