@@ -116,7 +116,8 @@ read_integer(const char *p, int32_t *value)
 
 /*
  * vec_parse_dense
- *		Read [e1,e2,...] into "out", which has room for "max" floats.
+ *		Read [e1,e2,...] into "out", which has room for "max" floats, or for
+ *		strlen(text) / 2 + 1 if that is less.
  *
  * "limit" is the smallest magnitude that the element type cannot hold,
  * INFINITY for float.  Numbers too small become zero, silently.  On success

@@ -184,7 +184,8 @@ check_dense(const char *text, int max, float limit)
 	VecParseResult slow_result = {.status = VEC_PARSE_OK};
 	VecParseResult result;
 	float		slow[MAX_ELEMENTS];
-	float	   *values = malloc(sizeof(float) * (size_t) max + 1);
+	size_t		room = strlen(text) / 2 + 1;	/* what vec_parse_dense() asks for */
+	float	   *values = malloc(sizeof(float) * (room < (size_t) max ? room : (size_t) max));
 
 	if (values == NULL)
 		return;
@@ -201,7 +202,7 @@ check_sparse(const char *text, int max)
 	VecParseResult slow_result = {.status = VEC_PARSE_OK};
 	VecParseResult result;
 	VecSparseItem slow[MAX_ELEMENTS];
-	VecSparseItem *items = malloc(sizeof(VecSparseItem) * (size_t) max + 1);
+	VecSparseItem *items = malloc(sizeof(VecSparseItem) * (size_t) max);
 
 	if (items == NULL)
 		return;
