@@ -111,3 +111,44 @@ SELECT pg_temp.code(e) FROM (VALUES
 	($$vector_accum('{}', '[1]')$$),
 	($$vector_combine('{}', '{0}')$$)
 ) v(e);
+
+-- where the server asks for it (16 and later), bad text is reported, not thrown
+CREATE FUNCTION pg_temp.is_valid(literal text, type text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE valid boolean;
+BEGIN
+	IF to_regprocedure('pg_input_is_valid(text,text)') IS NOT NULL THEN
+		EXECUTE 'SELECT pg_input_is_valid($1, $2)' INTO valid USING literal, type;
+	ELSE
+		valid := left(pg_temp.attempt(format('SELECT %L::%s', literal, type), true, false), 1) IN ('[', '{');
+	END IF;
+	RETURN valid;
+END $$;
+SELECT type, literal, pg_temp.is_valid(literal, type) FROM (VALUES
+	('vector', '[1,2]'), ('vector', '[1,2'), ('vector', '[1]x'), ('vector', 'x'), ('vector', '[]'), ('vector', '[NaN]'),
+	('vector', '[inf]'), ('vector', '[1e39]'), ('vector(3)', '[1,2]'), ('vector(2)', '[1,2]'),
+	('halfvec', '[1,2]'), ('halfvec', '[1,2'), ('halfvec', '[]'), ('halfvec', '[65520]'), ('halfvec(3)', '[1,2]'),
+	('sparsevec', '{1:1}/2'), ('sparsevec', '{1:1}'), ('sparsevec', '{3:1}/2'), ('sparsevec', '{1:1,1:1}/2'),
+	('sparsevec', '{}/0'), ('sparsevec', '{}/1000000001'), ('sparsevec', '{1:1e-46}/2'), ('sparsevec', '{1:NaN}/2'),
+	('sparsevec(3)', '{1:1}/2')) v(type, literal);
+SELECT pg_temp.is_valid(pg_temp.ones(16001), 'vector'), pg_temp.is_valid(pg_temp.ones(16001), 'halfvec'),
+	pg_temp.is_valid('{1:1' || repeat(',1:0', 16000) || '}/5', 'sparsevec');
+
+-- XX001: a stored value whose size and dimensions disagree is not read
+CREATE CAST (bytea AS vector) WITHOUT FUNCTION;
+CREATE CAST (bytea AS halfvec) WITHOUT FUNCTION;
+CREATE CAST (bytea AS sparsevec) WITHOUT FUNCTION;
+SELECT DISTINCT pg_temp.attempt(format('SELECT ' || e, format('%L::bytea::%s', b, type)), true, true) FROM (VALUES
+	('vector'), ('halfvec')) t(type), (VALUES ('%s::text'), ('%1$s <-> %1$s'), ('%1$s <=> ''[1]'''), ('''[1]'' <#> %s'),
+	('%s <+> ''[1]'''), ('%s + ''[1]'''), ('%s || ''[1]'''), ('%s = ''[1]'''), ('vector_dims(%s)'), ('l2_norm(%s)'), ('l2_normalize(%s)'),
+	('binary_quantize(%s)'), ('subvector(%s, 1, 1)'), ('%s::real[]'), ('%s::sparsevec'), ('avg(%s)'), ('(%s)[1]'), ('- %s')) x(e),
+	(VALUES (''), ('\x01'), ('\x0101'), ('\x01010000'), ('\x010100000000'), ('\x0000000000000000'), ('\xffff0000ffff0000')) y(b)
+ORDER BY 1;
+SELECT DISTINCT pg_temp.attempt(format('SELECT ' || e, format('%L::bytea::sparsevec', b)), true, true) FROM
+	(VALUES ('%s::text'), ('%1$s <-> %1$s'), ('%1$s <=> ''{1:1}/1'''), ('%s = ''{1:1}/1'''), ('vector_dims(%s)'), ('l2_norm(%s)'),
+	('l2_normalize(%s)'), ('%s::vector'), ('%s::halfvec'), ('avg(%s)'), ('sum(%s)')) x(e),
+	(VALUES (''), ('\x01010101'), ('\x010101010101010100000000'), ('\x01010101ffffffff00000000'), ('\x01010101ffffffff000000000000000000000000'),
+	('\x000000000000000000000000')) y(b)
+ORDER BY 1;
+DROP CAST (bytea AS vector);
+DROP CAST (bytea AS halfvec);
+DROP CAST (bytea AS sparsevec);
