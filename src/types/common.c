@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "common/shortest_dec.h"
 #include "kernels/kernels.h"
 #include "types/common.h"
 #include "utils/builtins.h"
@@ -265,7 +266,10 @@ vec_datum_damaged(const char *type)
 void
 vec_half_overflow(float x)
 {
+	char		text[FLOAT_SHORTEST_DECIMAL_LEN];
+
+	float_to_shortest_decimal_buf(x, text);
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("\"%g\" is out of range for type halfvec", x)));
+			 errmsg("\"%s\" is out of range for type halfvec", text)));
 }
