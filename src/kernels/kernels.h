@@ -44,12 +44,13 @@ typedef struct VecSparse
 } VecSparse;
 
 /*
- * The list: X(result, name, arguments).  Table, instruction sets, unit test
- * and benchmark all expand it; a kernel forgotten anywhere does not compile.
+ * The list: X(result, name, arguments).  Table, instruction sets and benchmark
+ * expand it: a kernel forgotten there does not compile.
  *
  * Dense kernels take "dim" elements at any alignment and never read past
  * them.  The *_many kernels compare one float query with "nrows" rows that
- * lie "stride" elements apart and write nrows results to "out".
+ * lie "stride" elements apart and write nrows results to "out".  Sparse
+ * arguments and "out" have the alignment of their C types.
  */
 #define VEC_DENSE_ARGS(elem)	(const elem *a, const elem *b, int dim)
 #define VEC_MANY_ARGS(elem)		(const float *query, const elem *rows, \

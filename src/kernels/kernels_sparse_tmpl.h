@@ -92,7 +92,20 @@ FN(dot_sparse) (const VecSparse *a, const VecSparse *b)
 VEC_TARGET VEC_INLINE double
 FN(sparse_term) (VecOp op, double diff)
 {
-	return op == VEC_OP_L2SQ ? diff * diff : diff < 0 ? -diff : diff;
+	return op == VEC_OP_L2SQ ? diff * diff : __builtin_fabs(diff);
+}
+
+/* *value if "wanted", else 0; masked, as compilers would rather branch */
+VEC_TARGET VEC_INLINE float
+FN(value_if) (bool wanted, const float *value)
+{
+	uint32_t	bits;
+	float		result;
+
+	memcpy(&bits, value, sizeof(bits));
+	bits &= -(uint32_t) wanted;
+	memcpy(&result, &bits, sizeof(result));
+	return result;
 }
 
 /* sum over the union of the indices */
@@ -107,12 +120,10 @@ FN(sum_sparse) (VecOp op, const VecSparse *a, const VecSparse *b)
 	{
 		int32_t		x = a->index[i];
 		int32_t		y = b->index[j];
-		float		av = a->value[i];
-		float		bv = b->value[j];
+		double		av = FN(value_if) (x <= y, a->value + i);
+		double		bv = FN(value_if) (y <= x, b->value + j);
 
-		av = x <= y ? av : 0;
-		bv = y <= x ? bv : 0;
-		sum += FN(sparse_term) (op, (double) av - bv);
+		sum += FN(sparse_term) (op, av - bv);
 		i += x <= y;
 		j += y <= x;
 	}

@@ -1195,6 +1195,18 @@ test_near_overflow(void)
 
 /*--- dispatch ----------------------------------------------------------*/
 
+/* every kernel of the list is there */
+static bool
+is_complete(const VecKernels *k)
+{
+#define X(result, kernel, args) \
+	if (k->kernel == NULL) \
+		return failed("%s has no " #kernel, k->name);
+	VEC_KERNELS(X)
+#undef X
+	return true;
+}
+
 static bool
 test_dispatch(void)
 {
@@ -1210,6 +1222,8 @@ test_dispatch(void)
 	{
 		if (vec_kernels_find(vec_kernels_usable(n)->name) != vec_kernels_usable(n))
 			return failed("%s not found by name", vec_kernels_usable(n)->name);
+		if (!is_complete(vec_kernels_usable(n)))
+			return false;
 	}
 	if (n == 0 || vec_kernels_usable(n - 1) != &vec_kernels_scalar)
 		return failed("scalar is not the last table");

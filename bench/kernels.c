@@ -1,0 +1,529 @@
+/*-------------------------------------------------------------------------
+ *
+ * kernels.c
+ *	  Throughput of every kernel, beside what the machine can do at best.
+ *
+ * For each kernel, table and dimension: gigabytes of rows per second from
+ * the cache and from memory, the first also as a share of the multiply-add
+ * peak of that instruction set, the second as a share of the bandwidth of a
+ * plain sum over the same memory; both limits are measured in the same run.
+ *
+ *	kernels [megabytes of streamed memory, default 1024 [part of a name]]
+ *
+ * See bench/README.md for how to read the table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#define _GNU_SOURCE
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "kernels/kernels_isa.h"
+
+#define CACHE_BYTES		(24 * 1024)	/* of rows; with the query, inside a 32 kB L1 */
+#define WINDOW_BYTES	((size_t) 32 << 20)	/* streamed in one measurement */
+#define MAX_DIM			1536
+#define MAX_ROWS		(WINDOW_BYTES / 16)
+#define SPARSE_ROWS		8
+#define REPEATS			12		/* the best counts: others may use the machine */
+#define SECONDS			0.0015	/* of one repeat, at least */
+
+static const int dims[] = {128, 768, 1536};
+
+#define NDIMS ((int) (sizeof(dims) / sizeof(dims[0])))
+
+/* rows to compare with the query, one after the other */
+typedef struct Job
+{
+	const VecKernels *table;
+	const void *query;
+	const char *rows;
+	int			nrows;
+	int			dim;
+} Job;
+
+/* how to run one kernel */
+typedef struct Bench
+{
+	void		(*run) (const Job *job);
+	int			row_bits;		/* bits of row per dimension */
+	int			ops;			/* vector multiply-adds per element; 0: not such a kernel */
+} Bench;
+
+static float query[MAX_DIM];
+static char output[MAX_DIM * sizeof(float)];
+static float *results;
+static VecSparse sparse_query;
+static VecSparse sparse_rows[SPARSE_ROWS];
+
+/* results end here, so that no call is optimised away */
+static volatile double sink;
+
+/*--- one runner per kernel ---------------------------------------------*/
+
+#define PAIR_RUNNER(kernel, elem) \
+	static void run_##kernel(const Job *j) \
+	{ \
+		double		sum = 0; \
+		for (int r = 0; r < j->nrows; r++) \
+			sum += j->table->kernel(j->query, (const elem *) j->rows + (size_t) r * j->dim, j->dim); \
+		sink += sum; \
+	}
+
+#define ONE_RUNNER(kernel, elem) \
+	static void run_##kernel(const Job *j) \
+	{ \
+		double		sum = 0; \
+		for (int r = 0; r < j->nrows; r++) \
+			sum += j->table->kernel((const elem *) j->rows + (size_t) r * j->dim, j->dim); \
+		sink += sum; \
+	}
+
+#define COSINE_RUNNER(kernel, elem) \
+	static void run_##kernel(const Job *j) \
+	{ \
+		VecCosineSums s; \
+		double		sum = 0; \
+		for (int r = 0; r < j->nrows; r++) \
+		{ \
+			j->table->kernel(j->query, (const elem *) j->rows + (size_t) r * j->dim, j->dim, &s); \
+			sum += s.dot; \
+		} \
+		sink += sum; \
+	}
+
+#define MANY_RUNNER(kernel, elem) \
+	static void run_##kernel(const Job *j) \
+	{ \
+		j->table->kernel(query, (const elem *) j->rows, (size_t) j->dim, j->nrows, j->dim, \
+						 results); \
+		sink += results[j->nrows - 1]; \
+	}
+
+#define MAP_RUNNER(kernel, from, to) \
+	static void run_##kernel(const Job *j) \
+	{ \
+		for (int r = 0; r < j->nrows; r++) \
+			j->table->kernel((const void *) ((const from *) j->rows + (size_t) r * j->dim), \
+							 (void *) output, j->dim); \
+		sink += output[0]; \
+	}
+
+#define SPARSE_RUNNER(kernel) \
+	static void run_##kernel(const Job *j) \
+	{ \
+		double		sum = 0; \
+		for (int r = 0; r < SPARSE_ROWS; r++) \
+			sum += j->table->kernel(&sparse_query, &sparse_rows[r]); \
+		sink += sum; \
+	}
+
+PAIR_RUNNER(l2sq_f32, float)
+PAIR_RUNNER(dot_f32, float)
+PAIR_RUNNER(l1_f32, float)
+COSINE_RUNNER(cosine_f32, float)
+ONE_RUNNER(normsq_f32, float)
+MANY_RUNNER(l2sq_many_f32, float)
+MANY_RUNNER(dot_many_f32, float)
+PAIR_RUNNER(l2sq_f16, vec_half)
+PAIR_RUNNER(dot_f16, vec_half)
+PAIR_RUNNER(l1_f16, vec_half)
+COSINE_RUNNER(cosine_f16, vec_half)
+ONE_RUNNER(normsq_f16, vec_half)
+MANY_RUNNER(l2sq_many_f16, vec_half)
+MANY_RUNNER(dot_many_f16, vec_half)
+SPARSE_RUNNER(l2sq_sparse)
+SPARSE_RUNNER(dot_sparse)
+SPARSE_RUNNER(l1_sparse)
+MAP_RUNNER(half_to_float, vec_half, float)
+MAP_RUNNER(float_to_half, float, vec_half)
+ONE_RUNNER(finite_f32, float)
+ONE_RUNNER(finite_f16, vec_half)
+MAP_RUNNER(swap_bytes32, float, float)
+MAP_RUNNER(swap_bytes16, vec_half, vec_half)
+
+static void
+run_hamming_bits(const Job *j)
+{
+	size_t		bytes = (size_t) j->dim / 8;
+	uint64_t	sum = 0;
+
+	for (int r = 0; r < j->nrows; r++)
+		sum += j->table->hamming_bits(j->query, (const uint8_t *) j->rows + (size_t) r * bytes,
+									  bytes);
+	sink += (double) sum;
+}
+
+static void
+run_jaccard_bits(const Job *j)
+{
+	size_t		bytes = (size_t) j->dim / 8;
+	uint64_t	sum = 0;
+	VecBitSums	s;
+
+	for (int r = 0; r < j->nrows; r++)
+	{
+		j->table->jaccard_bits(j->query, (const uint8_t *) j->rows + (size_t) r * bytes, bytes, &s);
+		sum += s.both;
+	}
+	sink += (double) sum;
+}
+
+/*
+ * Operations that need a floating-point port; widening halves is not
+ * counted.  Sparse rows hold "dim" elements, an index and a value each.
+ */
+static const Bench bench_l2sq_f32 = {run_l2sq_f32, 32, 2};
+static const Bench bench_dot_f32 = {run_dot_f32, 32, 1};
+static const Bench bench_l1_f32 = {run_l1_f32, 32, 2};
+static const Bench bench_cosine_f32 = {run_cosine_f32, 32, 3};
+static const Bench bench_normsq_f32 = {run_normsq_f32, 32, 0};
+static const Bench bench_l2sq_many_f32 = {run_l2sq_many_f32, 32, 2};
+static const Bench bench_dot_many_f32 = {run_dot_many_f32, 32, 1};
+static const Bench bench_l2sq_f16 = {run_l2sq_f16, 16, 2};
+static const Bench bench_dot_f16 = {run_dot_f16, 16, 1};
+static const Bench bench_l1_f16 = {run_l1_f16, 16, 2};
+static const Bench bench_cosine_f16 = {run_cosine_f16, 16, 3};
+static const Bench bench_normsq_f16 = {run_normsq_f16, 16, 0};
+static const Bench bench_l2sq_many_f16 = {run_l2sq_many_f16, 16, 2};
+static const Bench bench_dot_many_f16 = {run_dot_many_f16, 16, 1};
+static const Bench bench_hamming_bits = {run_hamming_bits, 1, 0};
+static const Bench bench_jaccard_bits = {run_jaccard_bits, 1, 0};
+static const Bench bench_l2sq_sparse = {run_l2sq_sparse, 64, 0};
+static const Bench bench_dot_sparse = {run_dot_sparse, 64, 0};
+static const Bench bench_l1_sparse = {run_l1_sparse, 64, 0};
+static const Bench bench_half_to_float = {run_half_to_float, 16, 0};
+static const Bench bench_float_to_half = {run_float_to_half, 32, 0};
+static const Bench bench_finite_f32 = {run_finite_f32, 32, 0};
+static const Bench bench_finite_f16 = {run_finite_f16, 16, 0};
+static const Bench bench_swap_bytes32 = {run_swap_bytes32, 32, 0};
+static const Bench bench_swap_bytes16 = {run_swap_bytes16, 16, 0};
+
+/* every kernel of the list */
+static const struct
+{
+	const char *name;
+	const Bench *bench;
+}			benches[] = {
+#define X(result, kernel, args) {#kernel, &bench_##kernel},
+	VEC_KERNELS(X)
+#undef X
+};
+
+/*--- limits of the machine ---------------------------------------------*/
+
+/* seconds of CPU time: what other processes take is not counted */
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double) t.tv_sec + (double) t.tv_nsec * 1e-9;
+}
+
+/* 16 independent chains of multiply-adds; the compiler unrolls and fuses them */
+#define PEAK(isa, width, attribute) \
+	typedef float Peak_##isa __attribute__((vector_size((width) * sizeof(float)))); \
+	attribute static void peak_##isa(int n) \
+	{ \
+		float		start = (float) sink; \
+		Peak_##isa	m = (Peak_##isa) {0} + 0.999f; \
+		Peak_##isa	c = (Peak_##isa) {0} + 0.001f; \
+		Peak_##isa	a0 = m + start, a1 = a0 + c, a2 = a1 + c, a3 = a2 + c; \
+		Peak_##isa	a4 = a3 + c, a5 = a4 + c, a6 = a5 + c, a7 = a6 + c; \
+		Peak_##isa	a8 = a7 + c, a9 = a8 + c, a10 = a9 + c, a11 = a10 + c; \
+		for (int i = 0; i < n; i++) \
+		{ \
+			a0 = a0 * m + c; a1 = a1 * m + c; a2 = a2 * m + c; a3 = a3 * m + c; \
+			a4 = a4 * m + c; a5 = a5 * m + c; a6 = a6 * m + c; a7 = a7 * m + c; \
+			a8 = a8 * m + c; a9 = a9 * m + c; a10 = a10 * m + c; a11 = a11 * m + c; \
+		} \
+		a0 += a1 + a2 + a3 + a4 + a5 + a6 + a7 + a8 + a9 + a10 + a11; \
+		sink += a0[0]; \
+	}
+
+#define PEAK_CHAINS 12
+
+PEAK(scalar, 4, )
+#ifdef __x86_64__
+PEAK(avx2, 8, __attribute__((target("avx2,fma"))))
+PEAK(avx512, 16, __attribute__((target("avx512f"))))
+#endif
+#ifdef __aarch64__
+PEAK(neon, 4, )
+#endif
+
+/* float multiply-adds per second of this table's instructions */
+static double
+fma_peak(const VecKernels *k)
+{
+	void		(*run) (int n) = peak_scalar;
+	int			width = 4;
+	double		best = 1e9;
+
+#ifdef __x86_64__
+	if (k == vec_kernels_find("avx2"))
+	{
+		run = peak_avx2;
+		width = 8;
+	}
+	if (k == vec_kernels_find("avx512"))
+	{
+		run = peak_avx512;
+		width = 16;
+	}
+#endif
+#ifdef __aarch64__
+	if (k == vec_kernels_find("neon"))
+		run = peak_neon;
+#endif
+	for (int i = 0; i < 10; i++)
+	{
+		double		start = now();
+
+		run(1000000);
+		if (now() - start < best)
+			best = now() - start;
+	}
+	return 1e6 * PEAK_CHAINS * width / best;
+}
+
+/* sum of a window, by vectors of the widest table; returns seconds */
+#define READER(isa, width, attribute) \
+	typedef uint64_t Read_##isa __attribute__((vector_size(width))); \
+	attribute static void read_##isa(const char *p, size_t bytes) \
+	{ \
+		const Read_##isa *v = (const Read_##isa *) (const void *) p; \
+		Read_##isa	s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}; \
+		for (size_t i = 0; i < bytes / (width); i += 4) \
+		{ \
+			s0 += v[i]; s1 += v[i + 1]; s2 += v[i + 2]; s3 += v[i + 3]; \
+		} \
+		s0 += s1 + s2 + s3; \
+		sink += (double) s0[0]; \
+	}
+
+READER(scalar, 16, )
+#ifdef __x86_64__
+READER(avx2, 32, __attribute__((target("avx2"))))
+READER(avx512, 64, __attribute__((target("avx512f"))))
+#endif
+
+/* the memory that is streamed: windows taken in turn, so each is cold again */
+static char *memory;
+static size_t memory_bytes;
+static size_t next_window;
+
+static const char *
+cold_window(void)
+{
+	const char *window = memory + next_window;
+
+	next_window += WINDOW_BYTES;
+	if (next_window + WINDOW_BYTES > memory_bytes)
+		next_window = 0;
+	return window;
+}
+
+/* best bytes per second of a plain sum */
+static double
+memory_bandwidth(void)
+{
+	double		best = 1e9;
+
+	for (int i = 0; i < 2 * (int) (memory_bytes / WINDOW_BYTES); i++)
+	{
+		const char *window = cold_window();
+		double		start = now();
+
+#ifdef __x86_64__
+		if (vec_kernels_find("avx512") != NULL)
+			read_avx512(window, WINDOW_BYTES);
+		else if (vec_kernels_find("avx2") != NULL)
+			read_avx2(window, WINDOW_BYTES);
+		else
+#endif
+			read_scalar(window, WINDOW_BYTES);
+		if (now() - start < best)
+			best = now() - start;
+	}
+	return (double) WINDOW_BYTES / best;
+}
+
+/*--- measuring ---------------------------------------------------------*/
+
+/* best bytes of rows per second with all rows in cache */
+static double
+cached(const Bench *bench, const VecKernels *k, int dim, size_t row_bytes)
+{
+	int			nrows = bench->row_bits == 64 ? SPARSE_ROWS : (int) (CACHE_BYTES / row_bytes);
+	Job			job = {k, query, memory, nrows, dim};
+	double		best = 0;
+
+	for (int i = 0; i < REPEATS; i++)
+	{
+		double		start = now();
+		double		elapsed;
+		int			rounds = 0;
+
+		do
+		{
+			for (int n = 0; n < 8; n++)
+				bench->run(&job);
+			rounds += 8;
+			elapsed = now() - start;
+		} while (elapsed < SECONDS);
+		if ((double) rounds * nrows * (double) row_bytes / elapsed > best)
+			best = (double) rounds * nrows * (double) row_bytes / elapsed;
+	}
+	return best;
+}
+
+/* best bytes of rows per second with all rows in memory */
+static double
+streamed(const Bench *bench, const VecKernels *k, int dim, size_t row_bytes)
+{
+	int			nrows = (int) (WINDOW_BYTES / row_bytes);
+	double		best = 0;
+
+	for (int i = 0; i < REPEATS; i++)
+	{
+		Job			job = {k, query, cold_window(), nrows, dim};
+		double		start = now();
+		double		rate;
+
+		bench->run(&job);
+		rate = (double) nrows * (double) row_bytes / (now() - start);
+		if (rate > best)
+			best = rate;
+	}
+	return best;
+}
+
+/* sparse vectors of nnz elements out of ten times as many */
+static void
+make_sparse(VecSparse *v, int nnz, unsigned seed)
+{
+	int32_t    *index = realloc((void *) v->index, (size_t) nnz * sizeof(int32_t));
+	float	   *value = realloc((void *) v->value, (size_t) nnz * sizeof(float));
+	int32_t		last = -1;
+
+	if (index == NULL || value == NULL)
+		exit(1);
+	for (int i = 0; i < nnz; i++)
+	{
+		seed = seed * 1103515245 + 12345;
+		last += 1 + (int32_t) (seed >> 16) % 19;
+		index[i] = last;
+		value[i] = (float) i;
+	}
+	v->nnz = nnz;
+	v->index = index;
+	v->value = value;
+}
+
+static void
+print_cell(const Bench *bench, const VecKernels *k, int dim, double peak, double bandwidth)
+{
+	size_t		row_bytes = (size_t) dim * (size_t) bench->row_bits / 8;
+	double		rate = cached(bench, k, dim, row_bytes);
+	double		ops = rate * 8 / bench->row_bits * bench->ops;
+
+	printf(" | %6.1f", rate / 1e9);
+	if (bench->ops > 0)
+		printf(" %3.0f%%", 100 * ops / peak);
+	else
+		printf("     ");
+	if (bench->row_bits == 64)
+	{
+		printf("              ");
+		return;
+	}
+	rate = streamed(bench, k, dim, row_bytes);
+	printf("  %6.1f %4.0f%%", rate / 1e9, 100 * rate / bandwidth);
+}
+
+/*
+ * Every 16 bits are a half in [1,2) and every 32 bits a normal float:
+ * subnormals would measure something else.
+ */
+static void
+fill_memory(size_t bytes)
+{
+	uint64_t	x = 1;
+
+	memory_bytes = bytes;
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	results = malloc(MAX_ROWS * sizeof(float));
+	if (memory == MAP_FAILED || results == NULL)
+	{
+		fprintf(stderr, "cannot allocate %zu bytes\n", bytes);
+		exit(1);
+	}
+	madvise(memory, bytes, MADV_HUGEPAGE);
+	memset(results, 0, MAX_ROWS * sizeof(float));
+	for (size_t i = 0; i < bytes; i += sizeof(x))
+	{
+		uint64_t	halves;
+
+		x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		halves = (x >> 5 & UINT64_C(0x03ff03ff03ff03ff)) | UINT64_C(0x3c003c003c003c00);
+		memcpy(memory + i, &halves, sizeof(halves));
+	}
+	memcpy(query, memory + bytes / 2, sizeof(query));
+}
+
+int
+main(int argc, char **argv)
+{
+	size_t		megabytes = argc > 1 ? strtoul(argv[1], NULL, 10) : 1024;
+	const char *wanted = argc > 2 ? argv[2] : "";
+	double		bandwidth;
+
+	if (megabytes < 64 || megabytes > 1 << 20)
+	{
+		fprintf(stderr, "usage: kernels [megabytes, 64 or more [part of a kernel's name]]\n");
+		return 2;
+	}
+	vec_kernels_init();
+	fill_memory(megabytes << 20);
+	bandwidth = memory_bandwidth();
+	printf("read bandwidth of one core: %.1f GB/s (plain sum over %zu MB)\n", bandwidth / 1e9,
+		   megabytes);
+	for (int t = 0; vec_kernels_usable(t) != NULL; t++)
+		printf("multiply-add peak, %s: %.1f G/s\n", vec_kernels_usable(t)->name,
+			   fma_peak(vec_kernels_usable(t)) / 1e9);
+
+	printf("\nGB/s of rows: cached, share of multiply-add peak; streamed, share of bandwidth\n\n"
+		   "%-14s %-7s", "kernel", "table");
+	for (int d = 0; d < NDIMS; d++)
+		printf(" | dim %4d: cache      memory", dims[d]);
+	printf("\n");
+	for (size_t i = 0; i < sizeof(benches) / sizeof(benches[0]); i++)
+	{
+		if (strstr(benches[i].name, wanted) == NULL)
+			continue;
+		for (int t = 0; vec_kernels_usable(t) != NULL; t++)
+		{
+			const VecKernels *k = vec_kernels_usable(t);
+			double		peak = fma_peak(k);
+
+			printf("%-14s %-7s", benches[i].name, k->name);
+			for (int d = 0; d < NDIMS; d++)
+			{
+				make_sparse(&sparse_query, dims[d], 1);
+				for (int r = 0; r < SPARSE_ROWS; r++)
+					make_sparse(&sparse_rows[r], dims[d], 2 + (unsigned) r);
+				print_cell(benches[i].bench, k, dims[d], peak, bandwidth);
+				fflush(stdout);
+			}
+			printf("\n");
+		}
+	}
+	return 0;
+}
