@@ -33,6 +33,8 @@ OBJS = \
 	src/types/subscript.o \
 	src/types/statistics.o \
 	src/types/cost.o \
+	src/planner/topk_path.o \
+	src/planner/topk_scan.o \
 	src/settings.o \
 	src/guard.o \
 	src/vecext.o
