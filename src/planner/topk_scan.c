@@ -21,10 +21,25 @@
 #include "nodes/value.h"
 #include "planner/topk.h"
 #include "planner/topk_heap.h"
+#include "storage/bufmgr.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+
+#define CACHE_LINE 64
+
+/* how far to look ahead: more than memory's latency, less than the L1 cache */
+#define BYTES_AHEAD 4096
+#define MAX_ROWS_AHEAD 6
+
+/* what the prefetching of one scan remembers */
+typedef struct TopkPrefetch
+{
+	const char *page;			/* the last one seen */
+	bool		consecutive;	/* did it follow its predecessor in memory? */
+	int			rows_ahead;
+} TopkPrefetch;
 
 typedef struct TopkScanState
 {
@@ -82,12 +97,76 @@ key_of_vector(TopkScanState *state, Datum vector, bool isnull, MemoryContext per
 	return call->isnull ? TOPK_KEY_NULL : topk_key(DatumGetFloat8(distance));
 }
 
+/* hint at a stretch of memory, which need not exist */
+static inline void
+prefetch_memory(const char *start, int length)
+{
+	for (int offset = 0; offset < length; offset += CACHE_LINE)
+		__builtin_prefetch(start + offset);
+}
+
+/* hint at the nth visible tuple of the page */
+static inline void
+prefetch_tuple(HeapScanDesc scan, const TopkPrefetch *prefetch, int n)
+{
+	ItemId		item = PageGetItemId(unconstify(char *, prefetch->page), scan->rs_vistuples[n]);
+
+	prefetch_memory(prefetch->page + ItemIdGetOffset(item),
+					Min((int) ItemIdGetLength(item), BYTES_AHEAD));
+}
+
+/* on the first tuple of a page */
+static inline void
+prefetch_begin_page(HeapScanDesc scan, TopkPrefetch *prefetch, const char *page)
+{
+	int			rows = BYTES_AHEAD / (int) scan->rs_ctup.t_len;
+
+	prefetch->consecutive = page == prefetch->page + BLCKSZ;
+	prefetch->page = page;
+	prefetch->rows_ahead = Max(1, Min(rows, MAX_ROWS_AHEAD));
+	if (prefetch->consecutive)
+		return;					/* done before */
+	rows = Min(prefetch->rows_ahead, (int) (scan->rs_ntuples - scan->rs_cindex));
+	for (int i = 1; i < rows; i++)
+		prefetch_tuple(scan, prefetch, scan->rs_cindex + i);
+}
+
+/*
+ * Hint at what the scan will read some rows after its current tuple.
+ *
+ * A page holds its rows from the end downwards, each of them upwards, a pattern
+ * that hardware does not foresee, and the work on a row is done before memory
+ * answers.  Where the page followed its predecessor in the buffer pool, the
+ * next one is taken to do so too, and to hold rows of the same length.
+ */
+static inline void
+prefetch_ahead(HeapScanDesc scan, TopkPrefetch *prefetch)
+{
+	const char *page = BufferGetPage(scan->rs_cbuf);
+	int			length = (int) scan->rs_ctup.t_len;
+	int			n;				/* row of the next page */
+
+	if (page != prefetch->page)
+		prefetch_begin_page(scan, prefetch, page);
+
+	n = (int) scan->rs_cindex + prefetch->rows_ahead - (int) scan->rs_ntuples;
+	if (n < 0)
+		prefetch_tuple(scan, prefetch, scan->rs_cindex + prefetch->rows_ahead);
+	else if (prefetch->consecutive)
+	{
+		if (n == 0)
+			prefetch_memory(page + BLCKSZ, 2 * CACHE_LINE);
+		prefetch_memory(page + 2 * BLCKSZ - (n + 1) * length, Min(length, BYTES_AHEAD));
+	}
+}
+
 /* every visible row */
 static void
 scan_all(TopkScanState *state, TableScanDesc scan)
 {
 	MemoryContext per_tuple = state->css.ss.ps.ps_ExprContext->ecxt_per_tuple_memory;
 	TupleDesc	desc = RelationGetDescr(scan->rs_rd);
+	TopkPrefetch prefetch = {0};
 	HeapTuple	tuple;
 
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
@@ -96,6 +175,7 @@ scan_all(TopkScanState *state, TableScanDesc scan)
 		Datum		vector;
 
 		CHECK_FOR_INTERRUPTS();
+		prefetch_ahead((HeapScanDesc) scan, &prefetch);
 		vector = heap_getattr(tuple, state->column, desc, &isnull);
 		topk_heap_offer(&state->heap, key_of_vector(state, vector, isnull, per_tuple),
 						&tuple->t_self);
@@ -110,6 +190,7 @@ scan_filtered(TopkScanState *state, TableScanDesc scan)
 	ScanState  *node = &state->css.ss;
 	ExprContext *econtext = node->ps.ps_ExprContext;
 	TupleTableSlot *slot = node->ss_ScanTupleSlot;
+	TopkPrefetch prefetch = {0};
 
 	econtext->ecxt_scantuple = slot;
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
@@ -118,6 +199,7 @@ scan_filtered(TopkScanState *state, TableScanDesc scan)
 		Datum		vector;
 
 		CHECK_FOR_INTERRUPTS();
+		prefetch_ahead((HeapScanDesc) scan, &prefetch);
 		ResetExprContext(econtext);
 		if (!ExecQual(node->ps.qual, econtext))
 		{
