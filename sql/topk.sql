@@ -77,7 +77,7 @@ SELECT q, pg_temp.compare(q) FROM (VALUES
 	('SELECT v <-> ''[1,2,3]'' FROM topk ORDER BY 1 LIMIT 5000'),
 	('SELECT v <-> ''[1,2,3]'' FROM topk ORDER BY 1 LIMIT 7 OFFSET 5'),
 	('SELECT v <-> ''[1,2,3]'' FROM topk ORDER BY 1 LIMIT 7 OFFSET 5000'),
-	('SELECT v <-> ''[1,2,3]'' FROM topk ORDER BY 1 FETCH FIRST 3 + 4 ROWS ONLY'),
+	('SELECT v <-> ''[1,2,3]'' FROM topk ORDER BY 1 FETCH FIRST (3 + 4) ROWS ONLY'),
 	-- NaN of zero vectors before NULL, both last
 	('SELECT v <=> ''[1,2,3]'' FROM topk ORDER BY 1 LIMIT 900'),
 	('SELECT v <=> ''[0,0,0]'' FROM topk ORDER BY 1 LIMIT 900'),
@@ -123,13 +123,15 @@ SELECT q, pg_temp.compare(q) FROM (VALUES
 	('SELECT -(v <-> ''[1,2,3]'') FROM topk ORDER BY 1 LIMIT 5'),
 	('SELECT v <-> v FROM topk WHERE v IS NOT NULL ORDER BY 1 LIMIT 5'),
 	('SELECT v::halfvec <-> ''[1,2,3]'' FROM topk ORDER BY 1 LIMIT 5'),
-	('SELECT v <-> (random() * 0 + ''[1,2,3]''::vector) FROM topk ORDER BY 1 LIMIT 5'),
+	('SELECT v <-> ARRAY[1, 2, 3 + random() * 0]::vector FROM topk ORDER BY 1 LIMIT 5'),
 	('SELECT DISTINCT v <-> ''[1,2,3]'' FROM topk ORDER BY 1 LIMIT 5'),
 	('SELECT v <-> ''[1,2,3]'' FROM topk GROUP BY 1 ORDER BY 1 LIMIT 5'),
 	('SELECT rank() OVER (ORDER BY v <-> ''[1,2,3]'') FROM topk ORDER BY v <-> ''[1,2,3]'' LIMIT 5'),
 	('SELECT generate_series(1, id % 3) FROM topk WHERE id IN (4, 5) ORDER BY v <-> ''[1,2,3]'' LIMIT 3'),
 	('SELECT a.v <-> ''[1,2,3]'' FROM topk a JOIN topk b USING (id) ORDER BY 1 LIMIT 5'),
 	('SELECT a.v <-> b.v FROM topk a, topk b WHERE b.id = 5 ORDER BY 1 LIMIT 5'),
+	('SELECT max(v <-> ''[1,2,3]'') FROM topk'),
+	('SELECT min(v <-> ''[1,2,3]'') FROM topk'),
 	('SELECT v <-> ''[1,2,3]'' FROM topk TABLESAMPLE system (100) ORDER BY 1 LIMIT 5'),
 	('SELECT v <-> ''[1,2,3]'' FROM (SELECT v FROM topk OFFSET 0) t ORDER BY 1 LIMIT 5')
 ) s(q);
@@ -144,9 +146,7 @@ SELECT array_agg(id) = (SELECT array_agg(id) FROM (
 		SELECT id FROM topk ORDER BY b <~> B'101010101', ctid LIMIT 100) q)
 FROM (SELECT id FROM topk ORDER BY b <~> B'101010101' LIMIT 100) q;
 
--- another order of the same numbers
-CREATE FUNCTION pg_temp.far(a float8, b float8) RETURNS boolean LANGUAGE sql IMMUTABLE
-	AS 'SELECT a > b';
+-- DESC by another name
 SELECT pg_temp.compare('SELECT v <-> ''[1,2,3]'' FROM topk ORDER BY 1 USING > LIMIT 5');
 
 -- errors come from the rows that pass the filter, as ever
@@ -160,7 +160,8 @@ SELECT id FROM topk ORDER BY v <-> '[1,2,3]' LIMIT 5 OFFSET -1;
 CREATE INDEX topk_id ON topk (id);
 BEGIN;
 SET LOCAL enable_seqscan = off;
-SELECT pg_temp.nodes('SELECT id FROM topk WHERE id = 5 ORDER BY v <-> ''[1,2,3]'' LIMIT 5') ~ 'VectorTopK' AS topk;
+SELECT bool_or(n ~ 'VectorTopK') AS topk
+FROM pg_temp.nodes('SELECT id FROM topk WHERE id < 900 ORDER BY v <-> ''[1,2,3]'' LIMIT 5') n;
 COMMIT;
 DROP INDEX topk_id;
 
@@ -266,7 +267,7 @@ ANALYZE topk_wide;
 SELECT q, pg_temp.compare(q) FROM (VALUES
 	('SELECT e <-> random_vector(1536, 5000) FROM topk_wide ORDER BY 1 LIMIT 10'),
 	('SELECT e <=> (SELECT e FROM topk_wide WHERE id = 77) FROM topk_wide ORDER BY 1 LIMIT 10'),
-	('SELECT m <-> (SELECT m FROM topk_wide WHERE id = 77) FROM topk_wide WHERE id % 2 = 0 ORDER BY 1 LIMIT 10'),
+	('SELECT m <-> (SELECT m FROM topk_wide WHERE id = 77) FROM topk_wide WHERE id > 5 ORDER BY 1 LIMIT 10'),
 	('SELECT s <-> ''[5]'' FROM topk_wide ORDER BY 1 LIMIT 200')
 ) s(q);
 BEGIN;
@@ -308,7 +309,7 @@ SET plan_cache_mode = force_generic_plan;
 SELECT pg_temp.nodes($$EXECUTE parallel_near('[1,2,3]')$$);
 EXECUTE parallel_near('[7,8,9]');
 RESET plan_cache_mode;
-SELECT pg_temp.nodes('SELECT n.d FROM generate_series(1, 3) i LEFT JOIN LATERAL (SELECT v <-> ''[1,2,3]'' d FROM topk_many WHERE id % i = 0 ORDER BY 1 LIMIT 2) n ON true') ~ 'VectorTopK' AS topk;
+SELECT bool_or(x ~ 'VectorTopK') AS topk FROM pg_temp.nodes('SELECT n.d FROM generate_series(1, 3) i LEFT JOIN LATERAL (SELECT v <-> ''[1,2,3]'' d FROM topk_many WHERE id % i = 0 ORDER BY 1 LIMIT 2) n ON true') x;
 -- rescanned with new workers
 SET enable_material = off;
 SELECT pg_temp.compare('SELECT n.d FROM (VALUES (1), (2), (3)) g(i) LEFT JOIN (SELECT id, v <-> ''[1,2,3]'' d FROM topk_many ORDER BY 2 LIMIT 4) n ON n.id > i * 1000');

@@ -36,6 +36,9 @@
 /* more rows than these are a sort's business */
 #define MAX_ROWS 10000
 
+/* part of cpu_tuple_cost that rows which are not handed up save */
+#define NO_SLOT_SHARE 0.4
+
 static bool enable_topk = true;
 static set_rel_pathlist_hook_type previous_hook = NULL;
 
@@ -182,7 +185,7 @@ ordering_distance(PlannerInfo *root, RelOptInfo *rel)
 }
 
 /*
- * Cost: a sequential scan, per row that passes the filter the distance and one
+ * Cost: a sequential scan without what it does to hand up a row, per row that passes the filter the distance and one
  * comparison with the last of the kept, then one fetch per row of the result
  * from pages that were read a moment ago, unless the table is larger than the
  * cache.
@@ -191,6 +194,7 @@ static void
 cost_topk(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, OpExpr *distance)
 {
 	Path	   *scan = create_seqscan_path(root, rel, NULL, path->path.parallel_workers);
+	double		tuples = rel->tuples * Min(1, scan->rows / Max(1, rel->rows));
 	double		fetch = cpu_tuple_cost;
 	QualCost	cost;
 
@@ -199,8 +203,8 @@ cost_topk(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, OpExpr *distance
 	cost_qual_eval_node(&cost, (Node *) distance, root);
 
 	path->path.rows = clamp_row_est(Min(scan->rows, root->limit_tuples));
-	path->path.startup_cost = scan->total_cost + cost.startup +
-		scan->rows * (cost.per_tuple + cpu_operator_cost);
+	path->path.startup_cost = scan->total_cost - NO_SLOT_SHARE * cpu_tuple_cost * tuples +
+		cost.startup + scan->rows * (cost.per_tuple + cpu_operator_cost);
 	path->path.total_cost = path->path.startup_cost + path->path.rows * fetch;
 	vec_copy_disabled_compat(&path->path, scan);
 }

@@ -16,6 +16,7 @@
 #include "access/parallel.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
+#include VEC_EXPLAIN_HEADER_COMPAT
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
@@ -31,7 +32,7 @@
 
 /* how far to look ahead: more than memory's latency, less than the L1 cache */
 #define BYTES_AHEAD 4096
-#define MAX_ROWS_AHEAD 6
+#define MAX_ROWS_AHEAD 8
 
 /* what the prefetching of one scan remembers */
 typedef struct TopkPrefetch
@@ -146,6 +147,8 @@ prefetch_ahead(HeapScanDesc scan, TopkPrefetch *prefetch)
 	int			length = (int) scan->rs_ctup.t_len;
 	int			n;				/* row of the next page */
 
+	if ((scan->rs_base.rs_flags & SO_ALLOW_PAGEMODE) == 0)
+		return;					/* rs_vistuples is not set */
 	if (page != prefetch->page)
 		prefetch_begin_page(scan, prefetch, page);
 
