@@ -338,7 +338,15 @@ BEGIN
 	END LOOP;
 END $$;
 SELECT pg_temp.analyze('SELECT id FROM topk WHERE id % 2 = 0 ORDER BY v <-> ''[1,2,3]'' LIMIT 3');
-EXPLAIN (COSTS OFF, FORMAT JSON) SELECT v FROM topk ORDER BY v <-> '[1,2,3]' LIMIT 3;
+CREATE FUNCTION pg_temp.json(query text) RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (COSTS OFF, FORMAT JSON) ' || query INTO plan;
+	RETURN plan #> '{0,Plan,Plans,0}';
+END $$;
+SELECT p->>'Custom Plan Provider' AS provider, p->>'Order By' AS order_by
+FROM pg_temp.json('SELECT v FROM topk ORDER BY v <-> ''[1,2,3]'' LIMIT 3') p;
 
 -- in serializable transactions the scan locks the table as any would
 BEGIN ISOLATION LEVEL SERIALIZABLE;
