@@ -51,11 +51,7 @@ typedef struct TopkScanState
 	MemoryContext value_context;	/* holds the other argument's datum */
 	bool		value_isnull;
 	FmgrInfo	distance;
-	union
-	{
-		FunctionCallInfoBaseData info;
-		char		space[SizeForFunctionCallInfo(2)];
-	}			call;
+	FunctionCallInfo call;		/* of the distance, with both arguments */
 	TopkHeap	heap;			/* an array in order once done */
 	bool		done;			/* has the table been scanned? */
 	int			next;			/* entry to return next */
@@ -66,7 +62,7 @@ static void
 evaluate_value(TopkScanState *state)
 {
 	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
-	NullableDatum *arg = &state->call.info.args[1 - state->column_arg];
+	NullableDatum *arg = &state->call->args[1 - state->column_arg];
 	MemoryContext caller;
 
 	ResetExprContext(econtext);
@@ -84,7 +80,7 @@ evaluate_value(TopkScanState *state)
 static inline uint64
 key_of_vector(TopkScanState *state, Datum vector, bool isnull, MemoryContext per_tuple)
 {
-	FunctionCallInfo call = &state->call.info;
+	FunctionCallInfo call = state->call;
 	MemoryContext caller;
 	Datum		distance;
 
@@ -322,12 +318,13 @@ topk_begin(CustomScanState *css, EState *estate, int eflags)
 	ExecInitExpr((Expr *) distance, &css->ss.ps);
 	fmgr_info(distance->opfuncid, &state->distance);
 	fmgr_info_set_expr((Node *) distance, &state->distance);
-	InitFunctionCallInfoData(state->call.info, &state->distance, 2, distance->inputcollid,
+	state->call = palloc0(SizeForFunctionCallInfo(2));
+	InitFunctionCallInfoData(*state->call, &state->distance, 2, distance->inputcollid,
 							 NULL, NULL);
 
 	state->column_arg = intVal(list_nth(plan->custom_private, TOPK_COLUMN_ARG));
 	state->column = list_nth_node(Var, distance->args, state->column_arg)->varattno;
-	state->call.info.args[state->column_arg].isnull = false;
+	state->call->args[state->column_arg].isnull = false;
 	state->value = ExecInitExpr(list_nth(distance->args, 1 - state->column_arg), &css->ss.ps);
 	state->value_context = AllocSetContextCreate(CurrentMemoryContext, "VectorTopK value",
 												 ALLOCSET_SMALL_SIZES);
