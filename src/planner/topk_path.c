@@ -185,10 +185,10 @@ ordering_distance(PlannerInfo *root, RelOptInfo *rel)
 }
 
 /*
- * Cost: a sequential scan without what it does to hand up a row, per row that passes the filter the distance and one
- * comparison with the last of the kept, then one fetch per row of the result
- * from pages that were read a moment ago, unless the table is larger than the
- * cache.
+ * Cost: a sequential scan without what it does to hand up a row; for each that
+ * passes the filter, the distance and one comparison with the last of the kept;
+ * then a fetch for each row of the result, from pages that were read a moment
+ * ago unless the table is larger than the cache.
  */
 static void
 cost_topk(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, OpExpr *distance)

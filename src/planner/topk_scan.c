@@ -251,7 +251,10 @@ topk_exec(CustomScanState *css)
 	if (!state->done)
 		compute(state);
 	if (state->next >= state->heap.count)
-		return ExecClearTuple(projection != NULL ? projection->pi_state.resultslot : slot);
+	{
+		ExecClearTuple(slot);	/* release its page */
+		return projection == NULL ? slot : ExecClearTuple(projection->pi_state.resultslot);
+	}
 
 	topk_place_to_tid(state->heap.entries[state->next++].place, &tid);
 	if (!table_tuple_fetch_row_version(node->ss_currentRelation, &tid,
