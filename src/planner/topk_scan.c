@@ -34,9 +34,13 @@
 #define BYTES_AHEAD 4096
 #define MAX_ROWS_AHEAD 8
 
+/* of a row that the filter is likely to drop */
+#define FILTER_BYTES 128
+
 /* what the prefetching of one scan remembers */
 typedef struct TopkPrefetch
 {
+	int			bytes;			/* of a row to ask for, at most */
 	const char *page;			/* the last one seen */
 	bool		consecutive;	/* did it follow its predecessor in memory? */
 	int			rows_ahead;
@@ -109,7 +113,7 @@ prefetch_tuple(HeapScanDesc scan, const TopkPrefetch *prefetch, int n)
 	ItemId		item = PageGetItemId(unconstify(char *, prefetch->page), scan->rs_vistuples[n]);
 
 	prefetch_memory(prefetch->page + ItemIdGetOffset(item),
-					Min((int) ItemIdGetLength(item), BYTES_AHEAD));
+					Min((int) ItemIdGetLength(item), prefetch->bytes));
 }
 
 /* on the first tuple of a page */
@@ -155,7 +159,7 @@ prefetch_ahead(HeapScanDesc scan, TopkPrefetch *prefetch)
 	{
 		if (n == 0)
 			prefetch_memory(page + BLCKSZ, 2 * CACHE_LINE);
-		prefetch_memory(page + 2 * BLCKSZ - (n + 1) * length, Min(length, BYTES_AHEAD));
+		prefetch_memory(page + 2 * BLCKSZ - (n + 1) * length, Min(length, prefetch->bytes));
 	}
 }
 
@@ -165,7 +169,7 @@ scan_all(TopkScanState *state, TableScanDesc scan)
 {
 	MemoryContext per_tuple = state->css.ss.ps.ps_ExprContext->ecxt_per_tuple_memory;
 	TupleDesc	desc = RelationGetDescr(scan->rs_rd);
-	TopkPrefetch prefetch = {0};
+	TopkPrefetch prefetch = {.bytes = BYTES_AHEAD};
 	HeapTuple	tuple;
 
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
@@ -189,7 +193,7 @@ scan_filtered(TopkScanState *state, TableScanDesc scan)
 	ScanState  *node = &state->css.ss;
 	ExprContext *econtext = node->ps.ps_ExprContext;
 	TupleTableSlot *slot = node->ss_ScanTupleSlot;
-	TopkPrefetch prefetch = {0};
+	TopkPrefetch prefetch = {.bytes = FILTER_BYTES};
 
 	econtext->ecxt_scantuple = slot;
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
@@ -203,8 +207,10 @@ scan_filtered(TopkScanState *state, TableScanDesc scan)
 		if (!ExecQual(node->ps.qual, econtext))
 		{
 			InstrCountFiltered1(node, 1);
+			prefetch.bytes = FILTER_BYTES;
 			continue;
 		}
+		prefetch.bytes = BYTES_AHEAD;	/* as many rows as pass will be asked for whole */
 		vector = slot_getattr(slot, state->column, &isnull);
 		topk_heap_offer(&state->heap,
 						key_of_vector(state, vector, isnull, econtext->ecxt_per_tuple_memory),
