@@ -3,17 +3,15 @@
  * float_print.c
  *	  Nanoseconds per element of vec_print_floats() beside snprintf("%.9g").
  *
- * Build and run from the root:
- *	  cc -O3 -Isrc bench/float_print.c src/kernels/float_print.c \
- *		  src/kernels/float_parse.c -lm -o /tmp/bench_float_print && /tmp/bench_float_print
+ * Build in src/kernels and run:
+ *	  cc -O3 -I.. ../../bench/float_print.c *.c -lm -o /tmp/bench_float_print
+ *	  /tmp/bench_float_print [INSTRUCTION_SET]
  *
  * Each row is another distribution of numbers.  100 different vectors, so that
  * the branch predictor cannot learn one by heart; the best of 15 rounds.
  *
- * Add -DSERVER=pg_config's paths to time the server's own function as well:
- *	  cc -O3 -Isrc -DSERVER bench/float_print.c src/kernels/float_print.c \
- *		  src/kernels/float_parse.c $(pg_config --libdir)/libpgcommon.a \
- *		  $(pg_config --libdir)/libpgport.a -lm -o /tmp/bench_float_print
+ * With -DSERVER, and libpgcommon.a and libpgport.a of "pg_config --libdir"
+ * after -lm, it times the server's own function as well.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,6 +24,7 @@
 #include <time.h>
 
 #include "kernels/float_print.h"
+#include "kernels/kernels.h"
 
 #define DIM			1536
 #define VECTORS		100
@@ -189,13 +188,16 @@ measure(Printer print, const float *vectors, char *text, double *bytes)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	float	   *vectors = malloc(sizeof(float) * DIM * VECTORS);
 	char	   *text = malloc(DIM * 32);
 
 	if (vectors == NULL || text == NULL)
 		abort();
+	vec_kernels_init();
+	if (argc > 1 && (vec_kernels = vec_kernels_find(argv[1])) == NULL)
+		return 1;
 
 	printf("%-22s %8s %9s%s %8s %8s\n", "ns per element", "bytes", "snprintf",
 		   NPRINTERS > 2 ? "   server" : "", "vecext", "times");

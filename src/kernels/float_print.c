@@ -46,8 +46,10 @@
  */
 #include <stdlib.h>
 
+#include "kernels/float_block.h"
 #include "kernels/float_parse.h"
 #include "kernels/float_print.h"
+#include "kernels/kernels.h"
 
 #define HIDDEN_BIT		(UINT32_C(1) << 23)
 #define INFINITY_BITS	UINT32_C(0x7F800000)
@@ -326,6 +328,82 @@ vec_print_float(char *p, float value)
 	return put_float(p, value);
 }
 
+/* the products are exact */
+const double vec_fixed_scale[VEC_FIXED_ROWS] = {
+	1e12, 1e11, 1e11, 1e11, 1e10, 1e10, 1e10, 1e10, 1e9, 1e9, 1e9, 1e8,
+	1e8, 1e8, 1e7, 1e7, 1e7, 1e7, 1e6, 1e6, 1e6, 1e5, 1e5, 1e5,
+	1e4, 1e4, 1e4, 1e4, 1e3, 1e3, 1e3, 1e2, 1e2, 1e2
+};
+
+const double vec_fixed_half[VEC_FIXED_ROWS] = {
+	1e12 * 0x1p-38, 1e11 * 0x1p-37, 1e11 * 0x1p-36, 1e11 * 0x1p-35, 1e10 * 0x1p-34,
+	1e10 * 0x1p-33, 1e10 * 0x1p-32, 1e10 * 0x1p-31, 1e9 * 0x1p-30, 1e9 * 0x1p-29,
+	1e9 * 0x1p-28, 1e8 * 0x1p-27, 1e8 * 0x1p-26, 1e8 * 0x1p-25, 1e7 * 0x1p-24,
+	1e7 * 0x1p-23, 1e7 * 0x1p-22, 1e7 * 0x1p-21, 1e6 * 0x1p-20, 1e6 * 0x1p-19,
+	1e6 * 0x1p-18, 1e5 * 0x1p-17, 1e5 * 0x1p-16, 1e5 * 0x1p-15, 1e4 * 0x1p-14,
+	1e4 * 0x1p-13, 1e4 * 0x1p-12, 1e4 * 0x1p-11, 1e3 * 0x1p-10, 1e3 * 0x1p-9,
+	1e3 * 0x1p-8, 1e2 * 0x1p-7, 1e2 * 0x1p-6, 1e2 * 0x1p-5
+};
+
+const int32_t vec_fixed_power[VEC_FIXED_ROWS] = {
+	-12, -11, -11, -11, -10, -10, -10, -10, -9, -9, -9, -8, -8, -8, -7, -7, -7,
+	-7, -6, -6, -6, -5, -5, -5, -4, -4, -4, -4, -3, -3, -3, -2, -2, -2
+};
+
+/* integers below 10^6 in magnitude, a comma after each */
+static char *
+put_integers(char *p, const float *x, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		uint32_t	bits;
+
+		memcpy(&bits, &x[i], sizeof(bits));
+		*p = '-';
+		p = put_small(p + (bits >> 31), (uint32_t) abs((int32_t) x[i]));
+		*p++ = ',';
+	}
+	return p;
+}
+
+/* the first n floats of a block, a comma after each; as put_decimal() ends */
+static char *
+put_block(char *p, const float *x, int n, const VecPrintBlock *block)
+{
+	for (int i = 0; i < n; i++)
+	{
+		uint32_t	bits;
+		uint64_t	digits;
+		int			before = block->before[i];
+		int			offset = block->offset[i];
+		int			length;
+		int			end;
+
+		if (block->special[i])
+		{
+			p = put_float(p, x[i]);
+			*p++ = ',';
+			continue;
+		}
+
+		memcpy(&bits, &x[i], sizeof(bits));
+		*p = '-';
+		p += bits >> 31;
+		put_eight(p, block->head[i]);
+		put_eight(p + offset, block->tail[i]);
+		p[offset - before + 8] = (char) block->ninth[i];
+
+		/* a ninth digit means that none of the eight is a trailing zero */
+		digits = block->digits[i] | (uint64_t) block->has_ninth[i] << 63;
+		length = 8 + (int) block->has_ninth[i] - (__builtin_clzll(digits) >> 3);
+		end = length + offset - before;
+		end = length > before ? end : before;
+		p[end] = ',';
+		p += end + 1;
+	}
+	return p;
+}
+
 /*
  * vec_print_floats
  *		Print n floats with commas between them.
@@ -335,11 +413,29 @@ vec_print_float(char *p, float value)
 char *
 vec_print_floats(char *p, const float *x, int n)
 {
+#if FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 1
+	for (int i = 0; i < n; i += VEC_PRINT_BLOCK)
+	{
+		int			count = n - i < VEC_PRINT_BLOCK ? n - i : VEC_PRINT_BLOCK;
+		const float *values = x + i;
+		float		padded[VEC_PRINT_BLOCK] = {0};
+		VecPrintBlock block;
+
+		if (count < VEC_PRINT_BLOCK)
+			values = memcpy(padded, values, (size_t) count * sizeof(float));
+		vec_kernels->print_block(values, &block);
+		if (block.nintegers == VEC_PRINT_BLOCK)
+			p = put_integers(p, values, count);
+		else
+			p = put_block(p, values, count, &block);
+	}
+#else
 	for (int i = 0; i < n; i++)
 	{
 		p = put_float(p, x[i]);
 		*p++ = ',';
 	}
+#endif
 	return p - (n > 0);
 }
 
