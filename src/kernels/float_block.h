@@ -3,7 +3,7 @@
  * float_block.h
  *	  The digits of a block of floats at a time, for loops of float_print.c.
  *
- * Plain C without a branch, a function of its own for each instruction set
+ * Plain C without a condition, a function of its own for each instruction set
  * (kernels_tmpl.h), so that the compiler makes vector code of it.  Each float
  * is worked on alone; a block is what is in flight.
  *
@@ -19,6 +19,9 @@
 
 #include <stdint.h>
 #include <string.h>
+
+/* 10^0 to 10^22; float_parse.c */
+extern const double vec_power_of_ten[23];
 
 #define VEC_PRINT_BLOCK		16
 
@@ -36,20 +39,32 @@ typedef struct VecPrintBlock
 	uint32_t	has_ninth[VEC_PRINT_BLOCK]; /* 1 if there is one and it is not zero */
 	int32_t		before[VEC_PRINT_BLOCK];	/* digits before the point */
 	int32_t		offset[VEC_PRINT_BLOCK];
-	uint32_t	special[VEC_PRINT_BLOCK];	/* not 0: not taken, none of this holds */
-	uint32_t	nintegers;		/* how many are integers below 10^6 in magnitude */
+	uint32_t	special[VEC_PRINT_BLOCK];	/* not 0: left out, none of this holds */
 } VecPrintBlock;
 
-/* first bits, exponent and row of the tables: 2^-14 <= 1e-4f */
-#define VEC_FIXED_MIN_BITS		UINT32_C(0x38D1B717)	/* 1e-4f */
-#define VEC_FIXED_MAX_BITS		UINT32_C(0x49742400)	/* 1e6f */
-#define VEC_FIXED_MIN_EXPONENT	113
-#define VEC_FIXED_ROWS			34
+/* the range: 1e-4f and 1e6f */
+#define VEC_FIXED_MIN_BITS	UINT32_C(0x38D1B717)
+#define VEC_FIXED_MAX_BITS	UINT32_C(0x49742400)
 
-/* for each exponent: 10^-k; half the distance of floats, times 10^-k; k */
-extern const double vec_fixed_scale[VEC_FIXED_ROWS];
-extern const double vec_fixed_half[VEC_FIXED_ROWS];
-extern const int32_t vec_fixed_power[VEC_FIXED_ROWS];
+/* 1 if this float, as bits, is left out: by the sign of each difference */
+static inline __attribute__((always_inline)) uint32_t
+vec_block_leaves_out(uint32_t bits)
+{
+	uint32_t	magnitude = bits & 0x7FFFFFFF;
+
+	return ((magnitude - VEC_FIXED_MIN_BITS) | (VEC_FIXED_MAX_BITS - 1 - magnitude) |
+			((bits & 0x007FFFFF) - 1)) >> 31;
+}
+
+/* 1 if x is negative, 0 if it is positive or zero */
+static inline __attribute__((always_inline)) uint32_t
+vec_sign_bit(double x)
+{
+	uint64_t	bits;
+
+	memcpy(&bits, &x, sizeof(bits));
+	return (uint32_t) (bits >> 63);
+}
 
 /* a number below 10^4 as four digits, a byte each, the first in the lowest */
 static inline __attribute__((always_inline)) uint32_t
@@ -67,97 +82,116 @@ static inline __attribute__((always_inline)) void
 vec_block_decimals(const float *x, VecPrintBlock *block,
 				   uint32_t *tens, uint32_t *ones, int32_t *k)
 {
-	uint32_t	nintegers = 0;
+	uint32_t	magnitudes[VEC_PRINT_BLOCK];
+	double		scale[VEC_PRINT_BLOCK];
 
 	for (int i = 0; i < VEC_PRINT_BLOCK; i++)
 	{
 		uint32_t	bits;
-		uint32_t	magnitude;
-		uint32_t	large;
 		uint32_t	special;
+		int32_t		q;
+
+		memcpy(&bits, &x[i], sizeof(bits));
+		special = vec_block_leaves_out(bits);
+		block->special[i] = special;
+
+		/* something harmless instead: 1 */
+		bits = (bits & 0x7FFFFFFF & (special - 1)) | (0x3F800000 & -special);
+		magnitudes[i] = bits;
+
+		/* floor(log10(2^q)), the shifted value kept positive */
+		q = (int32_t) (bits >> 23) - 150;
+		k[i] = ((q * 1262611 + (128 << 22)) >> 22) - 128;
+	}
+
+	/* a loop of its own: gathering is slow on many CPUs */
+	for (int i = 0; i < VEC_PRINT_BLOCK; i++)
+		scale[i] = vec_power_of_ten[-k[i]];
+
+	for (int i = 0; i < VEC_PRINT_BLOCK; i++)
+	{
+		uint64_t	half_bits = (uint64_t) ((magnitudes[i] >> 23) - 151 + 1023) << 52;
 		float		value;
-		double		scaled;
 		double		half;
+		double		scaled;
 		double		rest;
 		double		rounded;
 		uint64_t	nearest;
-		uint32_t	row;
 		uint32_t	down;
 		uint32_t	up;
 
-		memcpy(&bits, &x[i], sizeof(bits));
-		magnitude = bits & 0x7FFFFFFF;
-		large = magnitude >= VEC_FIXED_MAX_BITS;
-		special = (large | (magnitude < VEC_FIXED_MIN_BITS) | ((bits & 0x007FFFFF) == 0));
-		block->special[i] = special;
-
-		magnitude = large ? 0x3FC00000 : magnitude; /* 1.5, no integer */
-		memcpy(&value, &magnitude, sizeof(value));
-		nintegers += (float) (int32_t) value == value;
-
-		magnitude = special ? 0x3FC00000 : magnitude;
-		memcpy(&value, &magnitude, sizeof(value));
-		row = (magnitude >> 23) - VEC_FIXED_MIN_EXPONENT;
-		scaled = (double) value * vec_fixed_scale[row];
-		half = vec_fixed_half[row];
+		memcpy(&value, &magnitudes[i], sizeof(value));
+		memcpy(&half, &half_bits, sizeof(half));
+		half *= scale[i];
+		scaled = (double) value * scale[i];
 		tens[i] = (uint32_t) (((uint64_t) (uint32_t) (int32_t) scaled * 0xCCCCCCCD) >> 35);
 		rest = scaled - (double) (int32_t) (tens[i] * 10);
 
 		/* 1.5 * 2^52 leaves the nearest integer in the low bits, ties to even */
 		rounded = rest + 6755399441055744.0;
 		memcpy(&nearest, &rounded, sizeof(nearest));
-		down = rest < half;
-		up = 10.0 - rest < half;
+		down = vec_sign_bit(rest - half);
+		up = vec_sign_bit(10.0 - rest - half);
 		ones[i] = (uint32_t) nearest & ((down | up) - 1);
 		tens[i] += up;
-		k[i] = vec_fixed_power[row];
 	}
-	block->nintegers = nintegers;
 }
 
-/* from 16 decimals to their text */
+/*
+ * vec_block_prepare
+ *		How to write VEC_PRINT_BLOCK floats.
+ */
 static inline __attribute__((always_inline)) void
 vec_block_prepare(const float *x, VecPrintBlock *block)
 {
 	uint32_t	tens[VEC_PRINT_BLOCK];
 	uint32_t	ones[VEC_PRINT_BLOCK];
-	uint32_t	zeros[VEC_PRINT_BLOCK];
 	int32_t		exponent[VEC_PRINT_BLOCK];
 	uint32_t	first[VEC_PRINT_BLOCK];
 	uint32_t	second[VEC_PRINT_BLOCK];
+	uint64_t	skip[VEC_PRINT_BLOCK];	/* bits of leading zeros */
+	uint64_t	kept[VEC_PRINT_BLOCK];	/* bits of digits before the point */
 
 	vec_block_decimals(x, block, tens, ones, exponent);
 
 	for (int i = 0; i < VEC_PRINT_BLOCK; i++)
 	{
 		uint32_t	fours = (uint32_t) (((uint64_t) tens[i] * 3518437209) >> 45);
+		uint32_t	zeros = ((tens[i] - 10000000) >> 31) + ((tens[i] - 1000000) >> 31);
 		int32_t		after;
+		int32_t		before;
 
 		first[i] = vec_four_digits(fours);
 		second[i] = vec_four_digits(tens[i] - fours * 10000);
-		zeros[i] = (tens[i] < 10000000) + (tens[i] < 1000000);
-		exponent[i] += 8 - (int32_t) zeros[i];
+		exponent[i] += 8 - (int32_t) zeros;
 
-		after = -(exponent[i] < 0);
-		block->before[i] = (exponent[i] + 1) & ~after;
-		block->offset[i] = block->before[i] + 1 - (exponent[i] & after);
-		block->has_ninth[i] = (zeros[i] == 0) & (ones[i] != 0);
+		after = -(int32_t) ((uint32_t) exponent[i] >> 31);
+		before = (exponent[i] + 1) & ~after;
+		block->before[i] = before;
+		block->offset[i] = before + 1 - (exponent[i] & after);
+		block->has_ninth[i] = ((zeros - 1) & -ones[i]) >> 31;
 		block->ninth[i] = ones[i] + '0';
+		skip[i] = zeros * 8;
+		kept[i] = (uint64_t) before * 8;
 	}
 
 	for (int i = 0; i < VEC_PRINT_BLOCK; i++)
 	{
-		uint64_t	skip = (uint64_t) zeros[i] * 8;
-		uint64_t	before = (uint64_t) (uint32_t) block->before[i] * 8;
-		uint64_t	digits = ((uint64_t) second[i] << 32 | first[i]) >> skip;
-		uint64_t	head = (uint64_t) '.' << before;
+		uint64_t	digits = ((uint64_t) second[i] << 32 | first[i]) >> skip[i];
+		uint64_t	unit = UINT64_C(1) << kept[i];
+		uint64_t	head = unit * '.';
+		uint64_t	none;
 
-		digits |= (uint64_t) ones[i] << 8 << (56 - skip);
+		/* the ninth follows; if there are eight before it, all its bits drop out */
+		digits |= (uint64_t) ones[i] << 8 << (56 - skip[i]);
 		block->digits[i] = digits;
 		digits += UINT64_C(0x3030303030303030);
-		head |= digits & ((UINT64_C(1) << before) - 1);
-		block->head[i] = before == 0 ? UINT64_C(0x3030303030302E30) : head;
-		block->tail[i] = digits >> before;
+		head |= digits & (unit - 1);
+
+		/* "0.000000" if there is nothing before the point */
+		none = -(unit & 1);
+		block->head[i] = (head & ~none) | (UINT64_C(0x3030303030302E30) & none);
+		block->tail[i] = digits >> kept[i];
 	}
 }
 

@@ -55,6 +55,9 @@
 #define INFINITY_BITS	UINT32_C(0x7F800000)
 #define MILLION_BITS	UINT32_C(0x49742400)	/* 1e6f */
 
+/* float_block.h wants double arithmetic that is not wider than double */
+#define BLOCKS_EXACT	(FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 1)
+
 #define ZEROS			UINT64_C(0x3030303030303030)	/* "00000000" */
 #define ZERO_POINT		UINT64_C(0x3030303030302E30)	/* "0.000000" */
 
@@ -292,22 +295,35 @@ put_rare(char *p, uint32_t magnitude, bool negative)
 	return put_decimal(p, decimal);
 }
 
+/* bits of a float */
+static inline uint32_t
+bits_of(float value)
+{
+	uint32_t	bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return bits;
+}
+
+/* is it an integer below 10^6 in magnitude? */
+static inline bool
+is_integer(float value)
+{
+	return (bits_of(value) & 0x7FFFFFFF) < MILLION_BITS && (float) (int32_t) value == value;
+}
+
 /* vec_print_float(), inline */
 static inline char *
 put_float(char *p, float value)
 {
-	uint32_t	bits;
-	uint32_t	magnitude;
-	uint32_t	mantissa;
-
-	memcpy(&bits, &value, sizeof(bits));
-	magnitude = bits & 0x7FFFFFFF;
-	mantissa = bits & (HIDDEN_BIT - 1);
+	uint32_t	bits = bits_of(value);
+	uint32_t	magnitude = bits & 0x7FFFFFFF;
+	uint32_t	mantissa = bits & (HIDDEN_BIT - 1);
 
 	*p = '-';
 	p += bits >> 31;
 
-	if (magnitude < MILLION_BITS && (float) (int32_t) value == value)
+	if (is_integer(value))
 		return put_small(p, (uint32_t) abs((int32_t) value));
 	if (mantissa == 0 || magnitude - HIDDEN_BIT >= INFINITY_BITS - HIDDEN_BIT)
 		return put_rare(p, magnitude, bits >> 31);
@@ -328,51 +344,35 @@ vec_print_float(char *p, float value)
 	return put_float(p, value);
 }
 
-/* the products are exact */
-const double vec_fixed_scale[VEC_FIXED_ROWS] = {
-	1e12, 1e11, 1e11, 1e11, 1e10, 1e10, 1e10, 1e10, 1e9, 1e9, 1e9, 1e8,
-	1e8, 1e8, 1e7, 1e7, 1e7, 1e7, 1e6, 1e6, 1e6, 1e5, 1e5, 1e5,
-	1e4, 1e4, 1e4, 1e4, 1e3, 1e3, 1e3, 1e2, 1e2, 1e2
-};
+/* are all n? */
+static bool
+are_integers(const float *x, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!is_integer(x[i]))
+			return false;
+	return true;
+}
 
-const double vec_fixed_half[VEC_FIXED_ROWS] = {
-	1e12 * 0x1p-38, 1e11 * 0x1p-37, 1e11 * 0x1p-36, 1e11 * 0x1p-35, 1e10 * 0x1p-34,
-	1e10 * 0x1p-33, 1e10 * 0x1p-32, 1e10 * 0x1p-31, 1e9 * 0x1p-30, 1e9 * 0x1p-29,
-	1e9 * 0x1p-28, 1e8 * 0x1p-27, 1e8 * 0x1p-26, 1e8 * 0x1p-25, 1e7 * 0x1p-24,
-	1e7 * 0x1p-23, 1e7 * 0x1p-22, 1e7 * 0x1p-21, 1e6 * 0x1p-20, 1e6 * 0x1p-19,
-	1e6 * 0x1p-18, 1e5 * 0x1p-17, 1e5 * 0x1p-16, 1e5 * 0x1p-15, 1e4 * 0x1p-14,
-	1e4 * 0x1p-13, 1e4 * 0x1p-12, 1e4 * 0x1p-11, 1e3 * 0x1p-10, 1e3 * 0x1p-9,
-	1e3 * 0x1p-8, 1e2 * 0x1p-7, 1e2 * 0x1p-6, 1e2 * 0x1p-5
-};
-
-const int32_t vec_fixed_power[VEC_FIXED_ROWS] = {
-	-12, -11, -11, -11, -10, -10, -10, -10, -9, -9, -9, -8, -8, -8, -7, -7, -7,
-	-7, -6, -6, -6, -5, -5, -5, -4, -4, -4, -4, -3, -3, -3, -2, -2, -2
-};
-
-/* integers below 10^6 in magnitude, a comma after each */
+/* those, a comma after each */
 static char *
 put_integers(char *p, const float *x, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		uint32_t	bits;
-
-		memcpy(&bits, &x[i], sizeof(bits));
 		*p = '-';
-		p = put_small(p + (bits >> 31), (uint32_t) abs((int32_t) x[i]));
+		p = put_small(p + (bits_of(x[i]) >> 31), (uint32_t) abs((int32_t) x[i]));
 		*p++ = ',';
 	}
 	return p;
 }
 
-/* the first n floats of a block, a comma after each; as put_decimal() ends */
+/* the floats of a block, a comma after each; as put_decimal() ends */
 static char *
-put_block(char *p, const float *x, int n, const VecPrintBlock *block)
+put_block(char *p, const float *x, const VecPrintBlock *block)
 {
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < VEC_PRINT_BLOCK; i++)
 	{
-		uint32_t	bits;
 		uint64_t	digits;
 		int			before = block->before[i];
 		int			offset = block->offset[i];
@@ -386,9 +386,8 @@ put_block(char *p, const float *x, int n, const VecPrintBlock *block)
 			continue;
 		}
 
-		memcpy(&bits, &x[i], sizeof(bits));
 		*p = '-';
-		p += bits >> 31;
+		p += bits_of(x[i]) >> 31;
 		put_eight(p, block->head[i]);
 		put_eight(p + offset, block->tail[i]);
 		p[offset - before + 8] = (char) block->ninth[i];
@@ -404,6 +403,18 @@ put_block(char *p, const float *x, int n, const VecPrintBlock *block)
 	return p;
 }
 
+/* up to VEC_PRINT_BLOCK floats one by one, a comma after each */
+static char *
+put_singly(char *p, const float *x, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		p = put_float(p, x[i]);
+		*p++ = ',';
+	}
+	return p;
+}
+
 /*
  * vec_print_floats
  *		Print n floats with commas between them.
@@ -413,29 +424,25 @@ put_block(char *p, const float *x, int n, const VecPrintBlock *block)
 char *
 vec_print_floats(char *p, const float *x, int n)
 {
-#if FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 1
 	for (int i = 0; i < n; i += VEC_PRINT_BLOCK)
 	{
 		int			count = n - i < VEC_PRINT_BLOCK ? n - i : VEC_PRINT_BLOCK;
 		const float *values = x + i;
-		float		padded[VEC_PRINT_BLOCK] = {0};
-		VecPrintBlock block;
 
-		if (count < VEC_PRINT_BLOCK)
-			values = memcpy(padded, values, (size_t) count * sizeof(float));
-		vec_kernels->print_block(values, &block);
-		if (block.nintegers == VEC_PRINT_BLOCK)
+		/* a look at the first: neighbors are alike */
+		if (is_integer(*values) && are_integers(values, count))
 			p = put_integers(p, values, count);
+		else if (!BLOCKS_EXACT || count < VEC_PRINT_BLOCK ||
+				 (vec_block_leaves_out(bits_of(*values)) && !is_integer(*values)))
+			p = put_singly(p, values, count);
 		else
-			p = put_block(p, values, count, &block);
+		{
+			VecPrintBlock block;
+
+			vec_kernels->print_block(values, &block);
+			p = put_block(p, values, &block);
+		}
 	}
-#else
-	for (int i = 0; i < n; i++)
-	{
-		p = put_float(p, x[i]);
-		*p++ = ',';
-	}
-#endif
 	return p - (n > 0);
 }
 
