@@ -39,6 +39,9 @@
  * kept as text in registers, first digit in the lowest byte, and more is
  * written than is kept.
  *
+ * Lists of floats go by blocks of 16: float_block.h computes the same in double,
+ * in vector code, for the floats it takes; the way above prints the others.
+ *
  * Rejected: Dragonbox, whose gain is fewer multiplications; here they overlap
  * with those of the next element.
  *
