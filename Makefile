@@ -19,6 +19,7 @@ OBJS = \
 	src/kernels/distance.o \
 	src/kernels/dispatch.o \
 	src/kernels/float_parse.o \
+	src/kernels/float_print.o \
 	src/kernels/literal.o \
 	src/types/common.o \
 	src/types/dense_io.o \
@@ -109,7 +110,7 @@ check-fuzz:
 matrix:
 	@sh test/matrix.sh 17 18
 bench:
-	@sh bench/run.sh
+	@$(MAKE) -C bench
 
 endif
 else

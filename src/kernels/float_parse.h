@@ -4,7 +4,7 @@
  *	  The fast path of vec_parse_float(), inline for the loops of literal.c.
  *
  * float_parse.c explains the algorithm.  Nobody else includes this file but
- * the unit test, which checks the table.
+ * float_print.c, which shares the table, and the unit test, which checks it.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,9 +29,12 @@
 
 #define VEC_MAX_DIGITS	19		/* any 19 digits fit in 64 bits */
 
-/* powers of ten that can scale a 64-bit integer to a normal float */
+/*
+ * Powers in the table.  Reading needs those that can scale a 64-bit integer to
+ * a normal float, -57 to 38; printing needs -31 to 46.
+ */
 #define VEC_MIN_POWER	(-57)
-#define VEC_MAX_POWER	38
+#define VEC_MAX_POWER	46
 
 /* 5^q, q from VEC_MIN_POWER up: its first 64 bits, truncated */
 extern const uint64_t vec_power_of_five[VEC_MAX_POWER - VEC_MIN_POWER + 1];

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/float_block.h"
+
 /* IEEE 754 binary16, as bits */
 typedef uint16_t vec_half;
 
@@ -88,7 +90,9 @@ typedef struct VecSparse
 	X(bool, finite_f16, (const vec_half *a, int dim)) \
 	/* byte order reversed element by element; src and dst may be the same */ \
 	X(void, swap_bytes32, (const void *src, void *dst, int n)) \
-	X(void, swap_bytes16, (const void *src, void *dst, int n))
+	X(void, swap_bytes16, (const void *src, void *dst, int n)) \
+	/* the text of VEC_PRINT_BLOCK floats; see float_block.h */ \
+	X(void, print_block, (const float *x, VecPrintBlock *block))
 
 typedef struct VecKernels
 {

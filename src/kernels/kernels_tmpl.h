@@ -128,6 +128,13 @@ FN(swap_bytes16) (const void *src, void *dst, int n)
 	}
 }
 
+/* the text of a block of floats */
+VEC_TARGET static void
+FN(print_block) (const float *x, VecPrintBlock *block)
+{
+	vec_block_prepare(x, block);
+}
+
 const VecKernels FN(vec_kernels) = {
 	.name = VEC_STRING(VEC_ISA),
 #define X(result, kernel, args) .kernel = FN(kernel),

@@ -11,7 +11,7 @@
 
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
-#include "common/shortest_dec.h"
+#include "kernels/float_print.h"
 #include "kernels/kernels.h"
 #include "libpq/pqformat.h"
 #include "types/dense.h"
@@ -117,16 +117,11 @@ dense_out(FunctionCallInfo fcinfo, const DenseType *type)
 {
 	const DenseVector *v = PG_GETARG_DENSE(0, type);
 	const float *x = type->widen(v);
-	char	   *text = palloc((Size) v->dim * FLOAT_SHORTEST_DECIMAL_LEN + 2);
+	char	   *text = palloc((Size) v->dim * VEC_FLOAT_ROOM + 3);
 	char	   *p = text;
 
 	*p++ = '[';
-	for (int i = 0; i < v->dim; i++)
-	{
-		if (i > 0)
-			*p++ = ',';
-		p += float_to_shortest_decimal_bufn(x[i], p);
-	}
+	p = vec_print_floats(p, x, v->dim);
 	*p++ = ']';
 	*p = '\0';
 	PG_RETURN_CSTRING(text);

@@ -10,7 +10,7 @@
  */
 #include "compat.h"
 
-#include "common/shortest_dec.h"
+#include "kernels/float_print.h"
 #include "kernels/kernels.h"
 #include "kernels/literal.h"
 #include "lib/stringinfo.h"
@@ -20,9 +20,6 @@
 #include "types/sparse.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-
-/* most bytes an element takes in text: index, colon, value, comma */
-#define ELEMENT_TEXT_LEN	(10 + 1 + FLOAT_SHORTEST_DECIMAL_LEN + 1)
 
 /*
  * sparse_get
@@ -231,21 +228,12 @@ VEC_SQL_FUNCTION(vecext_sparsevec_in)
 VEC_SQL_FUNCTION(vecext_sparsevec_out)
 {
 	SparseVector *vec = PG_GETARG_SPARSE(0);
-	const float *value = SPARSEVEC_VALUES(vec);
 	/* braces, slash, dim with a sign, terminator */
-	char	   *text = (char *) palloc(vec->nnz * ELEMENT_TEXT_LEN + 3 + 11 + 1);
+	char	   *text = (char *) palloc((Size) vec->nnz * VEC_SPARSE_ROOM + 3 + 11 + 1);
 	char	   *p = text;
 
 	*p++ = '{';
-	for (int i = 0; i < vec->nnz; i++)
-	{
-		if (i > 0)
-			*p++ = ',';
-		/* unsigned: a damaged index must not overflow the sum */
-		p += pg_ultoa_n((uint32) vec->index[i] + 1, p);
-		*p++ = ':';
-		p += float_to_shortest_decimal_bufn(value[i], p);
-	}
+	p = vec_print_sparse(p, vec->index, SPARSEVEC_VALUES(vec), vec->nnz);
 	*p++ = '}';
 	*p++ = '/';
 	p += pg_ultoa_n((uint32) vec->dim, p);
