@@ -3,9 +3,7 @@
  * float_print.c
  *	  Nanoseconds per element of vec_print_floats() beside snprintf("%.9g").
  *
- * Build in src/kernels and run:
- *	  cc -O3 -I.. ../../bench/float_print.c *.c -lm -o /tmp/bench_float_print
- *	  /tmp/bench_float_print [INSTRUCTION_SET]
+ * make -C bench float_print; build/bench/float_print [INSTRUCTION_SET]
  *
  * Each row is another distribution of numbers.  100 different vectors, so that
  * the branch predictor cannot learn one by heart; the best of 15 rounds.

@@ -3,9 +3,7 @@
  * literal.c
  *	  Nanoseconds per element of vec_parse_dense() beside a loop of strtof().
  *
- * Build and run from the root:
- *	  cc -O3 -Isrc bench/literal.c src/kernels/float_parse.c \
- *		  src/kernels/literal.c -lm -o /tmp/bench_literal && /tmp/bench_literal
+ * make -C bench literal
  *
  * Each row is another distribution of numbers.  100 different literals, so
  * that the branch predictor cannot learn one by heart; the best of 15 rounds.
