@@ -96,21 +96,42 @@ wide_zero(void)
 }
 
 VEC_TARGET VEC_INLINE WideLane
-add_wide(WideLane w, Lane x)
+widen(Lane x)
 {
-	w.low = _mm256_add_pd(w.low, _mm256_cvtps_pd(_mm256_castps256_ps128(x)));
-	w.high = _mm256_add_pd(w.high, _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)));
+	WideLane	w = {_mm256_cvtps_pd(_mm256_castps256_ps128(x)), _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1))};
+
 	return w;
 }
 
 VEC_TARGET VEC_INLINE WideLane
-add_square(WideLane w, Lane x)
+wide_add(WideLane x, WideLane y)
 {
-	__m256d		low = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
-	__m256d		high = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+	WideLane	w = {_mm256_add_pd(x.low, y.low), _mm256_add_pd(x.high, y.high)};
 
-	w.low = _mm256_fmadd_pd(low, low, w.low);
-	w.high = _mm256_fmadd_pd(high, high, w.high);
+	return w;
+}
+
+VEC_TARGET VEC_INLINE WideLane
+wide_sub(WideLane x, WideLane y)
+{
+	WideLane	w = {_mm256_sub_pd(x.low, y.low), _mm256_sub_pd(x.high, y.high)};
+
+	return w;
+}
+
+VEC_TARGET VEC_INLINE WideLane
+wide_abs(WideLane x)
+{
+	WideLane	w = {_mm256_andnot_pd(_mm256_set1_pd(-0.0), x.low), _mm256_andnot_pd(_mm256_set1_pd(-0.0), x.high)};
+
+	return w;
+}
+
+VEC_TARGET VEC_INLINE WideLane
+wide_fma(WideLane x, WideLane y, WideLane z)
+{
+	WideLane	w = {_mm256_fmadd_pd(x.low, y.low, z.low), _mm256_fmadd_pd(x.high, y.high, z.high)};
+
 	return w;
 }
 
@@ -175,13 +196,17 @@ swap32(__m256i x)
 
 #define I_LOAD(p)				_mm256_loadu_si256((const __m256i *) (p))
 #define I_PART(p, n)			_mm256_maskload_epi32(p, first_lanes(n))
-#define I_EQUAL(x, index)		_mm256_cmpeq_epi32(x, _mm256_set1_epi32(index))
+#define I_ALL(index)			_mm256_set1_epi32(index)
+#define I_EQUAL(x, y)			_mm256_cmpeq_epi32(x, y)
 #define I_OR(x, y)				_mm256_or_si256(x, y)
 #define I_BITS(match)			((unsigned) _mm256_movemask_ps(_mm256_castsi256_ps(match)))
 
 #define W_ZERO()				wide_zero()
-#define W_ADD(w, x)				add_wide(w, x)
-#define W_ADD_SQUARE(w, x)		add_square(w, x)
+#define W_WIDEN(x)				widen(x)
+#define W_ADD(x, y)				wide_add(x, y)
+#define W_SUB(x, y)				wide_sub(x, y)
+#define W_ABS(x)				wide_abs(x)
+#define W_FMA(x, y, z)			wide_fma(x, y, z)
 #define W_SUM(w)				sum_wide(w)
 
 #define B_WIDTH					32

@@ -36,21 +36,42 @@ wide_zero(void)
 }
 
 VEC_TARGET VEC_INLINE WideLane
-add_wide(WideLane w, Lane x)
+widen(Lane x)
 {
-	w.low = _mm512_add_pd(w.low, _mm512_cvtps_pd(_mm512_castps512_ps256(x)));
-	w.high = _mm512_add_pd(w.high, _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)));
+	WideLane	w = {_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))};
+
 	return w;
 }
 
 VEC_TARGET VEC_INLINE WideLane
-add_square(WideLane w, Lane x)
+wide_add(WideLane x, WideLane y)
 {
-	__m512d		low = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
-	__m512d		high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+	WideLane	w = {_mm512_add_pd(x.low, y.low), _mm512_add_pd(x.high, y.high)};
 
-	w.low = _mm512_fmadd_pd(low, low, w.low);
-	w.high = _mm512_fmadd_pd(high, high, w.high);
+	return w;
+}
+
+VEC_TARGET VEC_INLINE WideLane
+wide_sub(WideLane x, WideLane y)
+{
+	WideLane	w = {_mm512_sub_pd(x.low, y.low), _mm512_sub_pd(x.high, y.high)};
+
+	return w;
+}
+
+VEC_TARGET VEC_INLINE WideLane
+wide_abs(WideLane x)
+{
+	WideLane	w = {_mm512_abs_pd(x.low), _mm512_abs_pd(x.high)};
+
+	return w;
+}
+
+VEC_TARGET VEC_INLINE WideLane
+wide_fma(WideLane x, WideLane y, WideLane z)
+{
+	WideLane	w = {_mm512_fmadd_pd(x.low, y.low, z.low), _mm512_fmadd_pd(x.high, y.high, z.high)};
+
 	return w;
 }
 
@@ -102,13 +123,17 @@ swap32(__m512i x)
 
 #define I_LOAD(p)				_mm512_loadu_si512(p)
 #define I_PART(p, n)			_mm512_maskz_loadu_epi32(FIRST16(n), p)
-#define I_EQUAL(x, index)		_mm512_cmpeq_epi32_mask(x, _mm512_set1_epi32(index))
+#define I_ALL(index)			_mm512_set1_epi32(index)
+#define I_EQUAL(x, y)			_mm512_cmpeq_epi32_mask(x, y)
 #define I_OR(x, y)				_mm512_kor(x, y)
 #define I_BITS(match)			((unsigned) (match))
 
 #define W_ZERO()				wide_zero()
-#define W_ADD(w, x)				add_wide(w, x)
-#define W_ADD_SQUARE(w, x)		add_square(w, x)
+#define W_WIDEN(x)				widen(x)
+#define W_ADD(x, y)				wide_add(x, y)
+#define W_SUB(x, y)				wide_sub(x, y)
+#define W_ABS(x)				wide_abs(x)
+#define W_FMA(x, y, z)			wide_fma(x, y, z)
 #define W_SUM(w)				_mm512_reduce_add_pd(_mm512_add_pd((w).low, (w).high))
 
 #define B_WIDTH					64

@@ -174,7 +174,7 @@ EFN(cosine) (const ELEM *a, const ELEM *b, int dim, VecCosineSums *sums)
 	sums->normsq_b = (float) normsq_b;
 }
 
-/* sum of squares in double: squares of floats are exact there */
+/* sum of squares, in double */
 VEC_TARGET static double
 EFN(normsq) (const ELEM *a, int dim)
 {
@@ -184,13 +184,13 @@ EFN(normsq) (const ELEM *a, int dim)
 
 	for (; i + 2 * L_WIDTH <= dim; i += 2 * L_WIDTH)
 	{
-		acc0 = W_ADD_SQUARE(acc0, E_LOAD(a + i));
-		acc1 = W_ADD_SQUARE(acc1, E_LOAD(a + i + L_WIDTH));
+		acc0 = FN(add_square) (acc0, E_LOAD(a + i));
+		acc1 = FN(add_square) (acc1, E_LOAD(a + i + L_WIDTH));
 	}
 	for (; i + L_WIDTH <= dim; i += L_WIDTH)
-		acc0 = W_ADD_SQUARE(acc0, E_LOAD(a + i));
+		acc0 = FN(add_square) (acc0, E_LOAD(a + i));
 	if (i < dim)
-		acc1 = W_ADD_SQUARE(acc1, E_PART(a + i, dim - i));
+		acc1 = FN(add_square) (acc1, E_PART(a + i, dim - i));
 
 	return W_SUM(acc0) + W_SUM(acc1);
 }

@@ -31,6 +31,9 @@ typedef enum VecOp
 	VEC_OP_L1					/* |x - y| */
 } VecOp;
 
+/* costs nothing, but the compiler forgets what it knows of an integer or pointer */
+#define VEC_OPAQUE(x)		__asm__("" : "+r" (x))
+
 /* the lowest n of 32 bits, 0 <= n < 32 */
 #define FIRST_BITS(n)		((1u << (n)) - 1)
 

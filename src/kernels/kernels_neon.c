@@ -120,21 +120,42 @@ wide_zero(void)
 }
 
 VEC_INLINE WideLane
-add_wide(WideLane w, float32x4_t x)
+widen(float32x4_t x)
 {
-	w.low = vaddq_f64(w.low, vcvt_f64_f32(vget_low_f32(x)));
-	w.high = vaddq_f64(w.high, vcvt_high_f64_f32(x));
+	WideLane	w = {vcvt_f64_f32(vget_low_f32(x)), vcvt_high_f64_f32(x)};
+
 	return w;
 }
 
 VEC_INLINE WideLane
-add_square(WideLane w, float32x4_t x)
+wide_add(WideLane x, WideLane y)
 {
-	float64x2_t low = vcvt_f64_f32(vget_low_f32(x));
-	float64x2_t high = vcvt_high_f64_f32(x);
+	WideLane	w = {vaddq_f64(x.low, y.low), vaddq_f64(x.high, y.high)};
 
-	w.low = vfmaq_f64(w.low, low, low);
-	w.high = vfmaq_f64(w.high, high, high);
+	return w;
+}
+
+VEC_INLINE WideLane
+wide_sub(WideLane x, WideLane y)
+{
+	WideLane	w = {vsubq_f64(x.low, y.low), vsubq_f64(x.high, y.high)};
+
+	return w;
+}
+
+VEC_INLINE WideLane
+wide_abs(WideLane x)
+{
+	WideLane	w = {vabsq_f64(x.low), vabsq_f64(x.high)};
+
+	return w;
+}
+
+VEC_INLINE WideLane
+wide_fma(WideLane x, WideLane y, WideLane z)
+{
+	WideLane	w = {vfmaq_f64(z.low, x.low, y.low), vfmaq_f64(z.high, x.high, y.high)};
+
 	return w;
 }
 
@@ -168,13 +189,17 @@ flush_counts(uint8x16_t acc, uint8x16_t counts)
 
 #define I_LOAD(p)				vld1q_s32(p)
 #define I_PART(p, n)			vreinterpretq_s32_f32(load_part_f32(p, n))
-#define I_EQUAL(x, index)		vceqq_s32(x, vdupq_n_s32(index))
+#define I_ALL(index)			vdupq_n_s32(index)
+#define I_EQUAL(x, y)			vceqq_s32(x, y)
 #define I_OR(x, y)				vorrq_u32(x, y)
 #define I_BITS(match)			((unsigned) vaddvq_u32(vandq_u32(match, lane_bits())))
 
 #define W_ZERO()				wide_zero()
-#define W_ADD(w, x)				add_wide(w, x)
-#define W_ADD_SQUARE(w, x)		add_square(w, x)
+#define W_WIDEN(x)				widen(x)
+#define W_ADD(x, y)				wide_add(x, y)
+#define W_SUB(x, y)				wide_sub(x, y)
+#define W_ABS(x)				wide_abs(x)
+#define W_FMA(x, y, z)			wide_fma(x, y, z)
 #define W_SUM(w)				vaddvq_f64(vaddq_f64((w).low, (w).high))
 
 #define B_WIDTH					16

@@ -62,12 +62,6 @@ store_bits(void *p, uint64_t x)
 	memcpy(p, &x, sizeof(x));
 }
 
-static inline double
-add_square(double sum, double x)
-{
-	return sum + x * x;
-}
-
 /* binary16 to float, exact */
 static inline float
 load_f16(const void *p)
@@ -186,13 +180,17 @@ swap32(uint64_t x)
 
 #define I_LOAD(p)				(*(p))
 #define I_PART(p, n)			((void) (n), *(p))
-#define I_EQUAL(x, index)		((x) == (index))
+#define I_ALL(index)			(index)
+#define I_EQUAL(x, y)			((x) == (y))
 #define I_OR(x, y)				((x) | (y))
 #define I_BITS(match)			((unsigned) (match))
 
 #define W_ZERO()				0.0
-#define W_ADD(w, x)				((w) + (x))
-#define W_ADD_SQUARE(w, x)		add_square(w, x)
+#define W_WIDEN(x)				((double) (x))
+#define W_ADD(x, y)				((x) + (y))
+#define W_SUB(x, y)				((x) - (y))
+#define W_ABS(x)				__builtin_fabs(x)
+#define W_FMA(x, y, z)			((x) * (y) + (z))
 #define W_SUM(w)				(w)
 
 #define B_WIDTH					sizeof(uint64_t)

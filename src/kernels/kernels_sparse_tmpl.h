@@ -12,6 +12,7 @@
  *
  * An element without partner adds its own term, a pair the term of both.  The
  * textbook's |a|^2 + |b|^2 - 2ab would save half the squares and cancel.
+ * Equal blocks, as dense data have them, are paired lane by lane.
  *
  * Every step leaves a block, and blocks lie inside their lists, whatever the
  * indices: damaged lists give a wrong sum, no more.
@@ -75,17 +76,43 @@ FN(dot_sparse_gallop) (const VecSparse *few, const VecSparse *many)
 	return sum;
 }
 
-/* where a merge stands in one of its lists, and what it found there only */
+/* where a merge stands in one of its lists */
 typedef struct FN(Side)
 {
 	const int32_t *index;		/* the block at the front and all that follows */
 	const float *value;
 	int			left;			/* elements from there on */
 	unsigned	paired;			/* lanes of the block whose index is in both lists */
-	WideLane	alone;			/* sum over the elements without partner */
+	WideLane	sum;
 } FN(Side);
 
-/* what a pair adds; op is a constant wherever this is inlined */
+/* the first n indices, or values, of the block; lanes behind them are zero */
+VEC_TARGET VEC_INLINE IndexLane
+FN(indices) (const FN(Side) *side, int n)
+{
+	return n == L_WIDTH ? I_LOAD(side->index) : I_PART(side->index, n);
+}
+
+VEC_TARGET VEC_INLINE WideLane
+FN(values) (const FN(Side) *side, int n, unsigned lanes)
+{
+	return W_WIDEN(L_PICK_F32(side->value, n, lanes));
+}
+
+/* one step of a sum; op is a constant wherever this is inlined */
+VEC_TARGET VEC_INLINE WideLane
+FN(wide_step) (VecOp op, WideLane acc, WideLane x, WideLane y)
+{
+	WideLane	diff;
+
+	if (op == VEC_OP_DOT)
+		return W_FMA(x, y, acc);
+
+	diff = W_SUB(x, y);
+	return op == VEC_OP_L2SQ ? W_FMA(diff, diff, acc) : W_ADD(acc, W_ABS(diff));
+}
+
+/* what one pair adds */
 VEC_TARGET VEC_INLINE double
 FN(pair_term) (VecOp op, double x, double y)
 {
@@ -96,64 +123,10 @@ FN(pair_term) (VecOp op, double x, double y)
 	return op == VEC_OP_L2SQ ? diff * diff : __builtin_fabs(diff);
 }
 
-/* add those of the first n elements that "lanes" names and that are in no pair */
+/* go n elements on if "mask" is all ones, stay if it is 0 */
 VEC_TARGET VEC_INLINE void
-FN(add_alone) (VecOp op, FN(Side) *side, int n, unsigned lanes)
+FN(advance) (FN(Side) *side, int n, unsigned mask)
 {
-	Lane		x;
-
-	if (op == VEC_OP_DOT)
-		return;
-	x = L_PICK_F32(side->value, n, lanes & ~side->paired);
-	side->alone = op == VEC_OP_L2SQ ? W_ADD_SQUARE(side->alone, x) :
-		W_ADD(side->alone, L_ABS(x));
-}
-
-/*
- * What the pairs of two blocks add; "hits", not 0, are the lanes of a whose
- * index is among the first n of b.
- */
-VEC_TARGET VEC_INLINE double
-FN(sum_pairs) (VecOp op, FN(Side) *a, unsigned hits, FN(Side) *b, int n)
-{
-	double		sum = 0;
-	IndexLane	block = n == L_WIDTH ? I_LOAD(b->index) : I_PART(b->index, n);
-
-	a->paired |= hits;
-	do
-	{
-		int			i = __builtin_ctz(hits);
-		int			j;
-
-		/* a lane beyond n may be equal too, but the lowest one is not beyond */
-		j = __builtin_ctz(I_BITS(I_EQUAL(block, a->index[i])));
-		b->paired |= 1u << j;
-		sum += FN(pair_term) (op, a->value[i], b->value[j]);
-		hits &= hits - 1;
-	} while (hits != 0);
-	return sum;
-}
-
-/* lanes of the block at "index" that are among the first n of "others" */
-VEC_TARGET VEC_INLINE unsigned
-FN(find_any) (const int32_t *index, int width, const int32_t *others, int n)
-{
-	IndexLane	block = width == L_WIDTH ? I_LOAD(index) : I_PART(index, width);
-	IndexMatch	found = I_EQUAL(block, others[0]);
-
-	/* the last one again in place of those that are not there */
-	for (int i = 1; i < L_WIDTH; i++)
-		found = I_OR(found, I_EQUAL(block, others[i < n ? i : n - 1]));
-	return I_BITS(found) & FIRST_BITS(width);
-}
-
-/* go to the next block if "leave" */
-VEC_TARGET VEC_INLINE void
-FN(next_block) (VecOp op, FN(Side) *side, int n, bool leave)
-{
-	unsigned	mask = -(unsigned) leave;
-
-	FN(add_alone) (op, side, n, FIRST_BITS(n) & mask);
 	n &= (int) mask;
 	side->index += n;
 	side->value += n;
@@ -161,22 +134,96 @@ FN(next_block) (VecOp op, FN(Side) *side, int n, bool leave)
 	side->paired &= ~mask;
 }
 
-/* one step, with blocks of na and nb elements; returns what their pairs add */
+/* leave the block, unless "leave" is false; what is in no pair adds its own term */
+VEC_TARGET VEC_INLINE void
+FN(leave_block) (VecOp op, FN(Side) *side, int n, bool leave)
+{
+	unsigned	mask = -(unsigned) leave;
+	unsigned	alone;
+
+	VEC_OPAQUE(mask);			/* else clang branches on "leave" */
+	alone = FIRST_BITS(n) & mask & ~side->paired;
+	if (op != VEC_OP_DOT)
+		side->sum = FN(wide_step) (op, side->sum, FN(values) (side, n, alone), W_ZERO());
+	FN(advance) (side, n, mask);
+}
+
+/* pair the two blocks lane by lane, and leave both */
+VEC_TARGET VEC_INLINE void
+FN(pair_all) (VecOp op, FN(Side) *a, FN(Side) *b, int n)
+{
+	a->sum = FN(wide_step) (op, a->sum, FN(values) (a, n, FIRST_BITS(n)),
+							FN(values) (b, n, FIRST_BITS(n)));
+	FN(advance) (a, n, -1u);
+	FN(advance) (b, n, -1u);
+}
+
+/* lanes of "block" that are among the first n of "others" */
+VEC_TARGET VEC_INLINE unsigned
+FN(find_any) (IndexLane block, const int32_t *others, int n)
+{
+	IndexMatch	found;
+
+	VEC_OPAQUE(others);			/* else clang takes a loaded block apart */
+	found = I_EQUAL(block, I_ALL(others[0]));
+	/* the last one again in place of those that are not there */
+	for (int i = 1; i < L_WIDTH; i++)
+		found = I_OR(found, I_EQUAL(block, I_ALL(others[i < n ? i : n - 1])));
+	return I_BITS(found);
+}
+
+/* what the pairs add; "hits", not 0, are the lanes of a with a partner in block_b */
 VEC_TARGET VEC_INLINE double
-FN(merge_blocks) (VecOp op, FN(Side) *a, int na, FN(Side) *b, int nb)
+FN(sum_pairs) (VecOp op, FN(Side) *a, unsigned hits, FN(Side) *b, IndexLane block_b)
 {
 	double		sum = 0;
-	int32_t		last_a = a->index[na - 1];
-	int32_t		last_b = b->index[nb - 1];
-	unsigned	hits = FN(find_any) (a->index, na, b->index, nb);
 
-	if (hits != 0)
-		sum = FN(sum_pairs) (op, a, hits, b, nb);
-	FN(next_block) (op, a, na, last_a <= last_b);
-	FN(next_block) (op, b, nb, last_b <= last_a);
+	a->paired |= hits;
+	do
+	{
+		int			i = __builtin_ctz(hits);
+		IndexMatch	found = I_EQUAL(block_b, I_ALL(a->index[i]));
+
+		/* a zero behind a part may be equal too, but the lowest lane is the partner */
+		int			j = __builtin_ctz(I_BITS(found));
+
+		b->paired |= 1u << j;
+		sum += FN(pair_term) (op, a->value[i], b->value[j]);
+		hits &= hits - 1;
+	} while (hits != 0);
 	return sum;
 }
 
+/*
+ * One step, with blocks of na and nb elements.  Returns what single pairs add;
+ * all else goes into the sides' sums.
+ */
+VEC_TARGET VEC_INLINE double
+FN(merge_blocks) (VecOp op, FN(Side) *a, int na, FN(Side) *b, int nb)
+{
+	IndexLane	block_a = FN(indices) (a, na);
+	IndexLane	block_b = FN(indices) (b, nb);
+	int32_t		last_a = a->index[na - 1];
+	int32_t		last_b = b->index[nb - 1];
+	double		sum = 0;
+	unsigned	hits;
+
+	if (na == nb && I_BITS(I_EQUAL(block_a, block_b)) == FIRST_BITS(L_WIDTH))
+	{
+		FN(pair_all) (op, a, b, na);
+		return 0;
+	}
+
+	/* blocks of one are equal or have no pair */
+	hits = L_WIDTH == 1 ? 0 : FN(find_any) (block_a, b->index, nb) & FIRST_BITS(na);
+	if (hits != 0)
+		sum = FN(sum_pairs) (op, a, hits, b, block_b);
+	FN(leave_block) (op, a, na, last_a <= last_b);
+	FN(leave_block) (op, b, nb, last_b <= last_a);
+	return sum;
+}
+
+/* elements of the block at the front */
 VEC_INLINE int
 FN(block_size) (const FN(Side) *side)
 {
@@ -194,14 +241,12 @@ FN(merge) (VecOp op, const VecSparse *va, const VecSparse *vb)
 		pairs += FN(merge_blocks) (op, &a, L_WIDTH, &b, L_WIDTH);
 	while (a.left > 0 && b.left > 0)
 		pairs += FN(merge_blocks) (op, &a, FN(block_size) (&a), &b, FN(block_size) (&b));
-	if (op == VEC_OP_DOT)
-		return pairs;
 
-	while (a.left > 0)
-		FN(next_block) (op, &a, FN(block_size) (&a), true);
-	while (b.left > 0)
-		FN(next_block) (op, &b, FN(block_size) (&b), true);
-	return W_SUM(a.alone) + W_SUM(b.alone) + pairs;
+	while (op != VEC_OP_DOT && a.left > 0)
+		FN(leave_block) (op, &a, FN(block_size) (&a), true);
+	while (op != VEC_OP_DOT && b.left > 0)
+		FN(leave_block) (op, &b, FN(block_size) (&b), true);
+	return W_SUM(W_ADD(a.sum, b.sum)) + pairs;
 }
 
 /* inner product */

@@ -20,10 +20,12 @@
  *	L_PICK_F32(p, n, bits)		the lanes below n whose bit is set, 0 < n <= width;
  *								the others zero
  *	WideLane					as many doubles
- *	W_ZERO() W_ADD(w, x) W_ADD_SQUARE(w, x) W_SUM(w)	x is a Lane
+ *	W_ZERO() W_ADD W_SUB W_ABS W_FMA W_SUM	as for Lane
+ *	W_WIDEN(x)					from Lane, exact
  *	IndexLane, IndexMatch		int32_t, as many as floats; how comparisons come out
  *	I_LOAD(p) I_PART(p, n)		p is aligned as int32_t
- *	I_EQUAL(x, index)			the lanes equal to one index
+ *	I_ALL(index)				one index in every lane
+ *	I_EQUAL(x, y)				which lanes are equal
  *	I_OR I_BITS(match)			either; as one bit per lane, the first lowest
  *	BitLane, B_WIDTH			bytes, how many
  *	B_ZERO() B_LOAD(p) B_PART(p, n) B_STORE(p, x) B_XOR B_AND
@@ -44,6 +46,15 @@ FN(step) (VecOp op, Lane acc, Lane x, Lane y)
 
 	diff = L_SUB(x, y);
 	return op == VEC_OP_L2SQ ? L_FMA(diff, diff, acc) : L_ADD(acc, L_ABS(diff));
+}
+
+/* w + x^2; squares of floats are exact in double */
+VEC_TARGET VEC_INLINE WideLane
+FN(add_square) (WideLane w, Lane x)
+{
+	WideLane	wide = W_WIDEN(x);
+
+	return W_FMA(wide, wide, w);
 }
 
 #define ELEM			float
