@@ -405,9 +405,9 @@ streamed(const Bench *bench, const VecKernels *k, int dim, size_t row_bytes)
 	return best;
 }
 
-/* sparse vectors of nnz elements out of ten times as many */
+/* a sparse vector of nnz elements, indices 1 to "gap" apart */
 static void
-make_sparse(VecSparse *v, int nnz, unsigned seed)
+make_sparse(VecSparse *v, int nnz, unsigned gap, unsigned seed)
 {
 	int32_t    *index = realloc((void *) v->index, (size_t) nnz * sizeof(int32_t));
 	float	   *value = realloc((void *) v->value, (size_t) nnz * sizeof(float));
@@ -418,7 +418,7 @@ make_sparse(VecSparse *v, int nnz, unsigned seed)
 	for (int i = 0; i < nnz; i++)
 	{
 		seed = seed * 1103515245 + 12345;
-		last += 1 + (int32_t) (seed >> 16) % 19;
+		last += 1 + (int32_t) ((seed >> 16) % gap);
 		index[i] = last;
 		value[i] = (float) i;
 	}
@@ -446,6 +446,45 @@ print_cell(const Bench *bench, const VecKernels *k, int dim, double peak, double
 	}
 	rate = streamed(bench, k, dim, row_bytes);
 	printf("  %6.1f %4.0f%%", rate / 1e9, 100 * rate / bandwidth);
+}
+
+/* shapes of sparse data: non-zeros, and largest gap of a row */
+static const struct
+{
+	const char *name;
+	int			query_nnz;
+	int			row_nnz;
+	unsigned	gap;
+}			shapes[] = {
+	{"45 of 30,522 (SPLADE)", 45, 45, 1355},
+	{"100 of 30,000", 100, 100, 599},
+	{"100 of 200", 100, 100, 3},
+	{"100 of 100", 100, 100, 1},
+	{"20 and 1,000 of 30,000", 20, 1000, 59},
+};
+
+/* nanoseconds per call of every sparse kernel on every shape, rows in cache */
+static void
+print_sparse_shapes(void)
+{
+	printf("\nnanoseconds per call on sparse vectors\n\n");
+	for (size_t i = 0; i < sizeof(benches) / sizeof(benches[0]); i++)
+	{
+		if (benches[i].bench->row_bits != 64)
+			continue;
+		for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++)
+		{
+			make_sparse(&sparse_query, shapes[s].query_nnz,
+						shapes[s].gap * (unsigned) (shapes[s].row_nnz / shapes[s].query_nnz), 1);
+			for (int r = 0; r < SPARSE_ROWS; r++)
+				make_sparse(&sparse_rows[r], shapes[s].row_nnz, shapes[s].gap, 2 + (unsigned) r);
+			printf("%-14s %-24s", benches[i].name, shapes[s].name);
+			for (int t = 0; vec_kernels_usable(t) != NULL; t++)
+				printf(" | %-7s %7.1f", vec_kernels_usable(t)->name,
+					   1e9 / cached(benches[i].bench, vec_kernels_usable(t), 1, 1));
+			printf("\n");
+		}
+	}
 }
 
 /*
@@ -516,14 +555,16 @@ main(int argc, char **argv)
 			printf("%-14s %-7s", benches[i].name, k->name);
 			for (int d = 0; d < NDIMS; d++)
 			{
-				make_sparse(&sparse_query, dims[d], 1);
+				make_sparse(&sparse_query, dims[d], 19, 1);
 				for (int r = 0; r < SPARSE_ROWS; r++)
-					make_sparse(&sparse_rows[r], dims[d], 2 + (unsigned) r);
+					make_sparse(&sparse_rows[r], dims[d], 19, 2 + (unsigned) r);
 				print_cell(benches[i].bench, k, dims[d], peak, bandwidth);
 				fflush(stdout);
 			}
 			printf("\n");
 		}
 	}
+	if (strstr("sparse", wanted) != NULL)
+		print_sparse_shapes();
 	return 0;
 }

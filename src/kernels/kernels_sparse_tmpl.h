@@ -141,7 +141,7 @@ FN(leave_block) (VecOp op, FN(Side) *side, int n, bool leave)
 	unsigned	mask = -(unsigned) leave;
 	unsigned	alone;
 
-	VEC_OPAQUE(mask);			/* else clang branches on "leave" */
+	VEC_OPAQUE(mask);			/* else there is a branch on "leave" */
 	alone = FIRST_BITS(n) & mask & ~side->paired;
 	if (op != VEC_OP_DOT)
 		side->sum = FN(wide_step) (op, side->sum, FN(values) (side, n, alone), W_ZERO());
@@ -164,7 +164,7 @@ FN(find_any) (IndexLane block, const int32_t *others, int n)
 {
 	IndexMatch	found;
 
-	VEC_OPAQUE(others);			/* else clang takes a loaded block apart */
+	VEC_OPAQUE(others);			/* else a loaded block is taken apart */
 	found = I_EQUAL(block, I_ALL(others[0]));
 	/* the last one again in place of those that are not there */
 	for (int i = 1; i < L_WIDTH; i++)

@@ -787,62 +787,263 @@ test_long_bits(const VecKernels *k)
 
 /*--- sparse ------------------------------------------------------------*/
 
-#define SPARSE_DIM	4000
-
-/* fill "v" with about nnz of SPARSE_DIM elements, its arrays against a page end */
-static void
-make_sparse(VecSparse *v, Arena indices, Arena values, int nnz, double *dense)
+/* sums of a merge in long double, and the sum of the magnitudes of a*b */
+typedef struct RefSparse
 {
-	static int32_t index[SPARSE_DIM];
-	static float value[SPARSE_DIM];
-	int			n = 0;
+	long double l2sq;
+	long double dot;
+	long double absdot;
+	long double l1;
+} RefSparse;
 
-	for (int i = 0; i < SPARSE_DIM; i++)
+static void
+ref_sparse_add(RefSparse *ref, long double x, long double y)
+{
+	ref->l2sq += (x - y) * (x - y);
+	ref->dot += x * y;
+	ref->absdot += fabsl(x * y);
+	ref->l1 += fabsl(x - y);
+}
+
+static RefSparse
+ref_sparse(const VecSparse *a, const VecSparse *b)
+{
+	RefSparse	ref = {0, 0, 0, 0};
+	int			i = 0;
+	int			j = 0;
+
+	while (i < a->nnz || j < b->nnz)
 	{
-		dense[i] = 0;
-		if ((int) (rng() % SPARSE_DIM) >= nnz)
-			continue;
-		index[n] = i;
-		value[n] = rng_float();
-		dense[i] = value[n];
-		n++;
+		if (j == b->nnz || (i < a->nnz && a->index[i] < b->index[j]))
+			ref_sparse_add(&ref, a->value[i++], 0);
+		else if (i == a->nnz || b->index[j] < a->index[i])
+			ref_sparse_add(&ref, 0, b->value[j++]);
+		else
+			ref_sparse_add(&ref, a->value[i++], b->value[j++]);
 	}
-	v->nnz = n;
-	v->index = memcpy(indices.end - (size_t) n * sizeof(int32_t), index,
-					  (size_t) n * sizeof(int32_t));
-	v->value = memcpy(values.end - (size_t) n * sizeof(float), value,
-					  (size_t) n * sizeof(float));
+	return ref;
+}
+
+/* the contract of README.md: 2 (nnz + nnz) * 2^-53 of the terms */
+static bool
+near_sparse(const VecSparse *a, const VecSparse *b, double got, long double want,
+			long double terms)
+{
+	long double bound = 2.0L * (a->nnz + b->nnz) * 0x1p-53L * terms;
+
+	if (fabsl(got - want) <= bound)
+		return true;
+	return failed("%d and %d elements: %.17g, not %.17Lg +- %.3Lg", a->nnz, b->nnz, got, want,
+				  bound);
 }
 
 static bool
+check_sparse(const VecKernels *k, const VecSparse *a, const VecSparse *b)
+{
+	RefSparse	ref = ref_sparse(a, b);
+	double		got;
+
+	at_work = "l2sq_sparse";
+	if (!near_sparse(a, b, k->l2sq_sparse(a, b), ref.l2sq, ref.l2sq))
+		return false;
+	at_work = "l1_sparse";
+	if (!near_sparse(a, b, k->l1_sparse(a, b), ref.l1, ref.l1))
+		return false;
+	at_work = "dot_sparse";
+	got = k->dot_sparse(a, b);
+	return fabsl(got - ref.dot) <= 2.0L * (a->nnz + b->nnz) * 0x1p-53L * ref.absdot ||
+		failed("%d and %d elements: %.17g, not %.17Lg", a->nnz, b->nnz, got, ref.dot);
+}
+
+/* the four arrays of a pair, each against a page end */
+static VecSparse
+sparse_at_end(const Arena *indices, const Arena *values, int nnz, const int32_t *index,
+			  const float *value)
+{
+	size_t		bytes = (size_t) nnz * sizeof(int32_t);
+	VecSparse	v = {nnz, NULL, NULL};
+
+	v.index = memcpy(indices->end - bytes, index, bytes);
+	v.value = memcpy(values->end - bytes, value, bytes);
+	return v;
+}
+
+static VecSparse
+sparse_at_start(const Arena *indices, const Arena *values, const VecSparse *v)
+{
+	size_t		bytes = (size_t) v->nnz * sizeof(int32_t);
+	VecSparse	copy = {v->nnz, NULL, NULL};
+
+	copy.index = memmove(indices->start, v->index, bytes);
+	copy.value = memmove(values->start, v->value, bytes);
+	return copy;
+}
+
+/* kinds of values; the last is derived from the partner's */
+typedef enum SparseKind
+{
+	SPARSE_UNIFORM,
+	SPARSE_SPREAD,				/* 2^-149 to 2^127 */
+	SPARSE_NEAR,				/* pairs differ by a unit in the last place, or not */
+	SPARSE_KINDS
+} SparseKind;
+
+static float
+sparse_value(SparseKind kind)
+{
+	float		x = rng_float();
+
+	if (kind == SPARSE_SPREAD)
+		x = ldexpf(x, (int) (rng() % 276) - 148);
+	return x == 0 ? 1 : x;
+}
+
+/*
+ * Two lists of na and nb elements, of which "percent" of the shorter are
+ * common if there is room, in random order of appearance.
+ */
+static void
+make_sparse(int na, int nb, int percent, SparseKind kind, VecSparse *a, VecSparse *b)
+{
+	static int32_t index[2][MAX_DIM];
+	static float value[2][MAX_DIM];
+	int			common = (na < nb ? na : nb) * percent / 100;
+	int			left[3] = {na - common, nb - common, common};
+	int			n[2] = {0, 0};
+	int32_t		next = (int32_t) (rng() % 3);
+
+	while (left[0] + left[1] + left[2] > 0)
+	{
+		int			turn = (int) (rng() % (uint64_t) (left[0] + left[1] + left[2]));
+		int			which = turn < left[0] ? 0 : turn < left[0] + left[1] ? 1 : 2;
+		float		x = sparse_value(kind);
+
+		for (int side = 0; side < 2; side++)
+		{
+			if (which == 1 - side)
+				continue;
+			index[side][n[side]] = next;
+			value[side][n[side]++] = x;
+			if (kind != SPARSE_NEAR)
+				x = sparse_value(kind);
+			else if (rng() % 4 == 0)
+				x = nextafterf(x, 2);
+		}
+		left[which]--;
+		next += 1 + (int32_t) (rng() % 5);
+	}
+	*a = sparse_at_end(&vectors.a, &vectors.b, na, index[0], value[0]);
+	*b = sparse_at_end(&vectors.half_a, &vectors.half_b, nb, index[1], value[1]);
+}
+
+static bool
+check_sparse_sizes(const VecKernels *k, int na, int nb, int percent, SparseKind kind)
+{
+	VecSparse	a;
+	VecSparse	b;
+	VecSparse	a_start;
+	VecSparse	b_start;
+
+	make_sparse(na, nb, percent, kind, &a, &b);
+	if (!check_sparse(k, &a, &b))
+		return failed("%d %% common, values of kind %d", percent, (int) kind);
+	at_work = "sparse, equal vectors";
+	if (k->l2sq_sparse(&a, &a) != 0 || k->l1_sparse(&a, &a) != 0)
+		return failed("%d elements: not 0", na);
+	a_start = sparse_at_start(&vectors.a, &vectors.b, &a);
+	b_start = sparse_at_start(&vectors.half_a, &vectors.half_b, &b);
+	return check_sparse(k, &b_start, &a_start);
+}
+
+/* lengths of 0 to 300 on both sides, and the longest, with every overlap */
+static bool
 test_sparse(const VecKernels *k)
 {
-	static const int sizes[] = {0, 1, 2, 5, 30, 200, 1000, SPARSE_DIM};
-	static double dense_a[SPARSE_DIM];
-	static double dense_b[SPARSE_DIM];
+	static const int percents[] = {0, 3, 20, 50, 80, 97, 100};
+	static const int lengths[] = {0, 1, 17, 500, 4000, MAX_DIM};
 
 	rng_state = SEED;
-	for (int n = 0; n < 64 * 8; n++)
+	for (int n = 0; n <= 300; n++)
 	{
+		for (int p = 0; p < 7; p++)
+		{
+			SparseKind	kind = (SparseKind) (rng() % SPARSE_KINDS);
+			int			other = n < 40 ? (int) (rng() % 40) : (int) (rng() % 301);
+
+			if (!check_sparse_sizes(k, n, other, percents[p], kind) ||
+				!check_sparse_sizes(k, n, n, percents[p], kind))
+				return false;
+		}
+	}
+	for (int n = 0; n < 6 * 7; n++)
+	{
+		if (!check_sparse_sizes(k, MAX_DIM, lengths[n % 6], percents[n / 6],
+								(SparseKind) ((n + n / 6) % SPARSE_KINDS)))
+			return false;
+	}
+	return true;
+}
+
+/* every set of indices below nine against every other */
+static bool
+test_sparse_exhaustive(const VecKernels *k)
+{
+	for (unsigned sets = 0; sets < 1u << 18; sets++)
+	{
+		int32_t		index[2][9];
+		float		value[2][9];
+		int			n[2] = {0, 0};
 		VecSparse	a;
 		VecSparse	b;
-		RefSums		ref = {0};
-		double		slack;
 
-		make_sparse(&a, vectors.a, vectors.b, sizes[n % 8], dense_a);
-		make_sparse(&b, vectors.half_a, vectors.half_b, sizes[n / 8 % 8], dense_b);
-		for (int i = 0; i < SPARSE_DIM; i++)
-			ref_add(&ref, dense_a[i], dense_b[i]);
-		slack = SPARSE_DIM * 0x1p-52;
-		at_work = "l2sq_sparse";
-		if (fabs(k->l2sq_sparse(&a, &b) - ref.l2sq) > slack * ref.l2sq)
-			return failed("%d and %d elements", a.nnz, b.nnz);
-		at_work = "dot_sparse";
-		if (fabs(k->dot_sparse(&a, &b) - ref.dot) > slack * ref.absdot)
-			return failed("%d and %d elements", a.nnz, b.nnz);
-		at_work = "l1_sparse";
-		if (fabs(k->l1_sparse(&a, &b) - ref.l1) > slack * ref.l1)
-			return failed("%d and %d elements", a.nnz, b.nnz);
+		for (int bit = 0; bit < 18; bit++)
+		{
+			int			side = bit / 9;
+
+			if ((sets >> bit & 1) == 0)
+				continue;
+			index[side][n[side]] = bit % 9;
+			value[side][n[side]++] = (float) (bit + 1);
+		}
+		a = sparse_at_end(&vectors.a, &vectors.b, n[0], index[0], value[0]);
+		b = sparse_at_end(&vectors.half_a, &vectors.half_b, n[1], index[1], value[1]);
+		if (!check_sparse(k, &a, &b))
+			return failed("sets %x", sets);
+	}
+	return true;
+}
+
+/* indices in no order, repeated, negative: any result, but nothing read outside, and an end */
+static bool
+test_sparse_damaged(const VecKernels *k)
+{
+	static const int32_t odd[] = {INT32_MIN, -1, 0, 0, 1, INT32_MAX};
+	static int32_t index[2][700];
+	static float value[2][700];
+
+	rng_state = SEED;
+	at_work = "sparse, damaged";
+	for (int round = 0; round < 20000; round++)
+	{
+		int			n[2];
+		uint64_t	range = (uint64_t) 1 << rng() % 12;
+		VecSparse	a;
+		VecSparse	b;
+
+		for (int side = 0; side < 2; side++)
+		{
+			n[side] = (int) (rng() % (rng() % 8 == 0 ? 700 : 50));
+			for (int i = 0; i < n[side]; i++)
+			{
+				index[side][i] = rng() % 4 == 0 ? odd[rng() % 6] : (int32_t) (rng() % range);
+				value[side][i] = rng_float();
+			}
+		}
+		a = sparse_at_end(&vectors.a, &vectors.b, n[0], index[0], value[0]);
+		b = sparse_at_end(&vectors.half_a, &vectors.half_b, n[1], index[1], value[1]);
+		if (!isfinite(k->l2sq_sparse(&a, &b)) || !isfinite(k->l1_sparse(&a, &b)) ||
+			!isfinite(k->dot_sparse(&a, &b)))
+			return failed("not finite");
 	}
 	return true;
 }
@@ -1263,6 +1464,8 @@ test_table(const VecKernels *k, const char *name)
 	report(test_bits(k), "bit strings, 0..2400 bits");
 	report(test_long_bits(k), "long bit strings");
 	report(test_sparse(k), "sparse sums");
+	report(test_sparse_exhaustive(k), "sparse, every pair of small sets");
+	report(test_sparse_damaged(k), "sparse, damaged");
 	report(test_sparse_gallop(k), "sparse, one list much longer");
 	report(test_sparse_extremes(k), "sparse extremes");
 
