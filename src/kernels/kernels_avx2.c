@@ -98,7 +98,8 @@ wide_zero(void)
 VEC_TARGET VEC_INLINE WideLane
 widen(Lane x)
 {
-	WideLane	w = {_mm256_cvtps_pd(_mm256_castps256_ps128(x)), _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1))};
+	WideLane	w = {_mm256_cvtps_pd(_mm256_castps256_ps128(x)),
+					 _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1))};
 
 	return w;
 }
@@ -122,7 +123,8 @@ wide_sub(WideLane x, WideLane y)
 VEC_TARGET VEC_INLINE WideLane
 wide_abs(WideLane x)
 {
-	WideLane	w = {_mm256_andnot_pd(_mm256_set1_pd(-0.0), x.low), _mm256_andnot_pd(_mm256_set1_pd(-0.0), x.high)};
+	WideLane	w = {_mm256_andnot_pd(_mm256_set1_pd(-0.0), x.low),
+					 _mm256_andnot_pd(_mm256_set1_pd(-0.0), x.high)};
 
 	return w;
 }

@@ -38,7 +38,8 @@ wide_zero(void)
 VEC_TARGET VEC_INLINE WideLane
 widen(Lane x)
 {
-	WideLane	w = {_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))};
+	WideLane	w = {_mm512_cvtps_pd(_mm512_castps512_ps256(x)),
+					 _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))};
 
 	return w;
 }
