@@ -354,6 +354,20 @@ END $$;
 SELECT p->>'Custom Plan Provider' AS provider, p->>'Order By' AS order_by
 FROM pg_temp.json('SELECT v FROM topk ORDER BY v <-> ''[1,2,3]'' LIMIT 3') p;
 
+-- vectors out of line count for the number of processes: this table has few pages
+CREATE TABLE topk_toasted (id integer, v vector(1536));
+INSERT INTO topk_toasted SELECT i, random_vector(1536, i) FROM generate_series(1, 1600) i;
+ANALYZE topk_toasted;
+SELECT relpages < 100 AS few_pages FROM pg_class WHERE relname = 'topk_toasted';
+SET parallel_setup_cost = 0;
+SET max_parallel_workers_per_gather = 2;
+SELECT bool_or(node ~ 'Parallel Custom Scan') AS parallel
+FROM pg_temp.nodes('SELECT id FROM topk_toasted ORDER BY v <-> random_vector(1536, 7) LIMIT 3') node;
+SELECT id FROM topk_toasted ORDER BY v <-> random_vector(1536, 7) LIMIT 1;
+RESET parallel_setup_cost;
+RESET max_parallel_workers_per_gather;
+DROP TABLE topk_toasted;
+
 -- in serializable transactions the scan locks the table as any would
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT count(*) FROM (SELECT id FROM topk ORDER BY v <-> '[1,2,3]' LIMIT 3) q;

@@ -260,7 +260,11 @@ add_topk_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte
 	/* under an Append the order of a parallel scan would be lost */
 	if (!path->path.parallel_safe || rel->reloptkind != RELOPT_BASEREL)
 		return;
-	workers = compute_parallel_worker(rel, rel->pages, -1, max_parallel_workers_per_gather);
+
+	/* the server would count the table alone, which may hold only pointers */
+	workers = compute_parallel_worker(rel, rel->pages +
+									  vec_toast_pages(root, (Node *) distance, rel->tuples),
+									  -1, max_parallel_workers_per_gather);
 	if (workers > 0)
 		add_partial_path(rel, &make_topk_path(root, rel, distance, workers)->path);
 }

@@ -77,35 +77,36 @@ width_of_var(PlannerInfo *root, Var *var)
 	return rte->rtekind == RTE_RELATION ? get_attavgwidth(rte->relid, var->varattno) : 0;
 }
 
-/*
- * The cost of reading one operand, in operators; its size goes to *bytes
- * (0: unknown).
- */
-static double
-operand_cost(PlannerInfo *root, Node *operand, double *bytes)
+/* an operand: its bytes (0: unknown), and whether they lie in the TOAST table */
+typedef struct Operand
 {
+	double		bytes;
+	bool		out_of_line;
+} Operand;
+
+static Operand
+measure_operand(PlannerInfo *root, Node *node)
+{
+	Operand		operand = {bytes_of_typmod(exprType(node), exprTypmod(node)), false};
 	double		width;
 
-	*bytes = bytes_of_typmod(exprType(operand), exprTypmod(operand));
-	if (IsA(operand, Const))
+	if (IsA(node, Const))
 	{
-		Const	   *constant = (Const *) operand;
+		Const	   *constant = (Const *) node;
 
 		if (!constant->constisnull)
-			*bytes = toast_raw_datum_size(constant->constvalue);
-		return 0;				/* in memory, detoasted */
+			operand.bytes = toast_raw_datum_size(constant->constvalue);
 	}
-	if (!IsA(operand, Var))
-		return 0;
-
-	width = width_of_var(root, (Var *) operand);
-	if (*bytes == 0)
-		*bytes = width;
-	/* out of line if the statistics say so or, without any, if it must be */
-	if (width > 0 ? width < *bytes / 2 : *bytes > TOAST_TUPLE_THRESHOLD)
-		return DETOAST_OPERATORS +
-			CHUNK_OPERATORS * ceil(*bytes / TOAST_MAX_CHUNK_SIZE);
-	return 0;
+	else if (IsA(node, Var))
+	{
+		width = width_of_var(root, (Var *) node);
+		if (operand.bytes == 0)
+			operand.bytes = width;
+		/* so the statistics say or, where there are none, so it must be */
+		operand.out_of_line = width > 0 ?
+			width < operand.bytes / 2 : operand.bytes > TOAST_TUPLE_THRESHOLD;
+	}
+	return operand;
 }
 
 /* arguments of the call, NIL if the node has none that we know */
@@ -143,10 +144,12 @@ VEC_SQL_FUNCTION(vecext_distance_support)
 
 	foreach(cell, arguments)
 	{
-		double		bytes;
+		Operand		operand = measure_operand(cost->root, (Node *) lfirst(cell));
 
-		operators += operand_cost(cost->root, (Node *) lfirst(cell), &bytes);
-		largest = Max(largest, bytes);
+		if (operand.out_of_line)
+			operators += DETOAST_OPERATORS +
+				CHUNK_OPERATORS * ceil(operand.bytes / TOAST_MAX_CHUNK_SIZE);
+		largest = Max(largest, operand.bytes);
 	}
 	if (largest == 0)
 		largest = DEFAULT_BYTES;
@@ -154,6 +157,26 @@ VEC_SQL_FUNCTION(vecext_distance_support)
 	cost->startup = 0;
 	cost->per_tuple = cpu_operator_cost * (operators + largest / BYTES_PER_OPERATOR);
 	PG_RETURN_POINTER(cost);
+}
+
+/*
+ * vec_toast_pages
+ *		Pages of TOAST tables that computing a distance for so many rows reads.
+ */
+double
+vec_toast_pages(PlannerInfo *root, Node *distance, double rows)
+{
+	double		bytes = 0;
+	ListCell   *cell;
+
+	foreach(cell, call_arguments(distance))
+	{
+		Operand		operand = measure_operand(root, (Node *) lfirst(cell));
+
+		if (operand.out_of_line)
+			bytes += operand.bytes;
+	}
+	return ceil(rows * bytes / BLCKSZ);
 }
 
 /*

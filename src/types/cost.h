@@ -10,6 +10,9 @@
 
 #include "compat.h"
 
+#include "nodes/pathnodes.h"
+
+extern double vec_toast_pages(PlannerInfo *root, Node *distance, double rows);
 extern bool vec_is_distance_function(Oid function);
 
 #endif							/* VECEXT_TYPES_COST_H */
