@@ -5,7 +5,8 @@
  *
  * make -C bench literal
  *
- * Each row is another distribution of numbers.  100 different literals, so
+ * Each row is another distribution of numbers, each pair of columns a table of
+ * kernels that this CPU can run.  100 different literals, so
  * that the branch predictor cannot learn one by heart; the best of 15 rounds.
  *
  *-------------------------------------------------------------------------
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "kernels/kernels.h"
 #include "kernels/literal.h"
 
 #define DIM			1536
@@ -176,12 +178,16 @@ main(void)
 		if ((texts[i] = malloc(DIM * MAX_ELEMENT + 3)) == NULL)
 			abort();
 
-	printf("%-26s %8s %8s %8s %8s\n", "ns per element", "bytes", "strtof", "vecext", "times");
+	vec_kernels_init();
+	printf("%-26s %8s %8s", "ns per element", "bytes", "strtof");
+	for (int k = 0; vec_kernels_usable(k) != NULL; k++)
+		printf(" %8s %8s", vec_kernels_usable(k)->name, "times");
+	printf("\n");
+
 	for (size_t d = 0; d < sizeof(distributions) / sizeof(distributions[0]); d++)
 	{
 		size_t		bytes = 0;
 		double		slow;
-		double		fast;
 
 		for (int i = 0; i < LITERALS; i++)
 		{
@@ -196,9 +202,17 @@ main(void)
 			bytes += (size_t) (p - texts[i]);
 		}
 		slow = measure(texts, 0, out);
-		fast = measure(texts, 1, out);
-		printf("%-26s %8.1f %8.1f %8.1f %8.1f\n", distributions[d].name,
-			   (double) bytes / (LITERALS * DIM), slow, fast, slow / fast);
+		printf("%-26s %8.1f %8.1f", distributions[d].name,
+			   (double) bytes / (LITERALS * DIM), slow);
+		for (int k = 0; vec_kernels_usable(k) != NULL; k++)
+		{
+			double		fast;
+
+			vec_kernels = vec_kernels_usable(k);
+			fast = measure(texts, 1, out);
+			printf(" %8.1f %8.1f", fast, slow / fast);
+		}
+		printf("\n");
 	}
 
 	for (int i = 0; i < LITERALS; i++)

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "kernels/float_block.h"
+#include "kernels/text_block.h"
 
 /* IEEE 754 binary16, as bits */
 typedef uint16_t vec_half;
@@ -92,7 +93,11 @@ typedef struct VecSparse
 	X(void, swap_bytes32, (const void *src, void *dst, int n)) \
 	X(void, swap_bytes16, (const void *src, void *dst, int n)) \
 	/* the text of VEC_PRINT_BLOCK floats; see float_block.h */ \
-	X(void, print_block, (const float *x, VecPrintBlock *block))
+	X(void, print_block, (const float *x, VecPrintBlock *block)) \
+	/* commas of a text and the numbers between them; see text_block.h */ \
+	X(int, find_commas, (const char *p, int size, int32_t *commas)) \
+	X(int, parse_block, (const char *text, const int32_t *commas, int n, float limit, \
+						 float *out))
 
 typedef struct VecKernels
 {

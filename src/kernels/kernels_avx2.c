@@ -17,6 +17,7 @@ typedef __m256 Lane;
 typedef __m256i BitLane;
 typedef __m256i IndexLane;
 typedef __m256i IndexMatch;
+typedef __m128i TextLane;
 typedef struct WideLane
 {
 	__m256d		low;
@@ -176,6 +177,29 @@ swap32(__m256i x)
 												   11, 10, 9, 8, 15, 14, 13, 12));
 }
 
+/* decimal digits, a byte each, to two numbers of eight */
+VEC_TARGET VEC_INLINE uint64_t
+join_digits(__m128i x)
+{
+	__m128i		pairs = _mm_maddubs_epi16(x, _mm_set1_epi16(1 << 8 | 10));
+	__m128i		fours = _mm_madd_epi16(pairs, _mm_set1_epi32(1 << 16 | 100));
+
+	fours = _mm_packus_epi32(fours, fours);
+	return (uint64_t) _mm_cvtsi128_si64(_mm_madd_epi16(fours, _mm_set1_epi32(1 << 16 | 10000)));
+}
+
+/* a bit for each of 64 bytes that is c */
+VEC_TARGET VEC_INLINE uint64_t
+mask_of_byte(const char *p, char c)
+{
+	__m256i		all = _mm256_set1_epi8(c);
+	__m256i		low = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *) p), all);
+	__m256i		high = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *) (p + 32)), all);
+
+	return (uint64_t) (uint32_t) _mm256_movemask_epi8(high) << 32 |
+		(uint32_t) _mm256_movemask_epi8(low);
+}
+
 #define L_WIDTH					8
 #define L_ZERO()				_mm256_setzero_ps()
 #define L_ADD(x, y)				_mm256_add_ps(x, y)
@@ -226,6 +250,19 @@ swap32(__m256i x)
 #define B_SWAP32(x)				swap32(x)
 #define B_SWAP16(x) \
 	_mm256_or_si256(_mm256_slli_epi16(x, 8), _mm256_srli_epi16(x, 8))
+
+#define T_LOAD(p)				_mm_loadu_si128((const __m128i *) (p))
+#define T_ALL(byte)				_mm_set1_epi8(byte)
+#define T_AND(x, y)				_mm_and_si128(x, y)
+#define T_XOR(x, y)				_mm_xor_si128(x, y)
+#define T_MAX(x, y)				_mm_max_epu8(x, y)
+#define T_PICK(x, index)		_mm_shuffle_epi8(x, index)
+#define T_FIND(x, byte) \
+	__builtin_ctz((unsigned) _mm_movemask_epi8(_mm_cmpeq_epi8(x, T_ALL(byte))) | 1u << 16)
+#define T_ABOVE(x, byte) \
+	((unsigned) _mm_movemask_epi8(_mm_adds_epu8(x, T_ALL(127 - (byte)))))
+#define T_JOIN(x)				join_digits(x)
+#define T_MASK64(p, byte)		mask_of_byte(p, byte)
 
 #include "kernels/kernels_tmpl.h"
 

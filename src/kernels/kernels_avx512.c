@@ -21,6 +21,7 @@ typedef __m512 Lane;
 typedef __m512i BitLane;
 typedef __m512i IndexLane;
 typedef __mmask16 IndexMatch;
+typedef __m128i TextLane;
 typedef struct WideLane
 {
 	__m512d		low;
@@ -97,6 +98,17 @@ swap32(__m512i x)
 																	   15, 14, 13, 12)));
 }
 
+/* decimal digits, a byte each, to two numbers of eight */
+VEC_TARGET VEC_INLINE uint64_t
+join_digits(__m128i x)
+{
+	__m128i		pairs = _mm_maddubs_epi16(x, _mm_set1_epi16(1 << 8 | 10));
+	__m128i		fours = _mm_madd_epi16(pairs, _mm_set1_epi32(1 << 16 | 100));
+
+	fours = _mm_packus_epi32(fours, fours);
+	return (uint64_t) _mm_cvtsi128_si64(_mm_madd_epi16(fours, _mm_set1_epi32(1 << 16 | 10000)));
+}
+
 /* the first n of 16 lanes, of 64 bytes */
 #define FIRST16(n)				((__mmask16) FIRST_BITS(n))
 #define FIRST64(n)				((__mmask64) ((UINT64_C(1) << (n)) - 1))
@@ -152,6 +164,17 @@ swap32(__m512i x)
 #define B_SWAP32(x)				swap32(x)
 #define B_SWAP16(x) \
 	_mm512_or_si512(_mm512_slli_epi16(x, 8), _mm512_srli_epi16(x, 8))
+
+#define T_LOAD(p)				_mm_loadu_si128((const __m128i *) (p))
+#define T_ALL(byte)				_mm_set1_epi8(byte)
+#define T_AND(x, y)				_mm_and_si128(x, y)
+#define T_XOR(x, y)				_mm_xor_si128(x, y)
+#define T_MAX(x, y)				_mm_max_epu8(x, y)
+#define T_PICK(x, index)		_mm_shuffle_epi8(x, index)
+#define T_FIND(x, byte)			__builtin_ctz(_mm_cmpeq_epi8_mask(x, T_ALL(byte)) | 1u << 16)
+#define T_ABOVE(x, byte)		((unsigned) _mm_cmpgt_epu8_mask(x, T_ALL(byte)))
+#define T_JOIN(x)				join_digits(x)
+#define T_MASK64(p, byte)		_mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p), _mm512_set1_epi8(byte))
 
 #include "kernels/kernels_tmpl.h"
 

@@ -17,6 +17,7 @@ typedef float32x4_t Lane;
 typedef uint8x16_t BitLane;
 typedef int32x4_t IndexLane;
 typedef uint32x4_t IndexMatch;
+typedef uint8x16_t TextLane;
 typedef struct WideLane
 {
 	float64x2_t low;
@@ -168,6 +169,51 @@ flush_counts(uint8x16_t acc, uint8x16_t counts)
 	return vreinterpretq_u8_u64(vaddq_u64(vreinterpretq_u64_u8(acc), sums));
 }
 
+/* decimal digits, a byte each, to two numbers of eight */
+VEC_INLINE uint64_t
+join_digits(uint8x16_t x)
+{
+	uint8x16_t	tens = vreinterpretq_u8_u16(vdupq_n_u16(1 << 8 | 10));
+	uint16x8_t	hundreds = vreinterpretq_u16_u32(vdupq_n_u32(1 << 16 | 100));
+	uint32x4_t	myriads = vreinterpretq_u32_u64(vdupq_n_u64(UINT64_C(1) << 32 | 10000));
+	uint16x8_t	pairs = vpaddlq_u8(vmulq_u8(x, tens));
+	uint32x4_t	fours = vpaddlq_u16(vmulq_u16(pairs, hundreds));
+	uint64x2_t	eights = vpaddlq_u32(vmulq_u32(fours, myriads));
+
+	return vget_lane_u64(vreinterpret_u64_u32(vmovn_u64(eights)), 0);
+}
+
+/* four bits for each byte: the lower half of every 16-bit lane shifted by four */
+VEC_INLINE uint64_t
+mask_of_lanes(uint8x16_t match)
+{
+	return vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(match), 4)), 0);
+}
+
+VEC_INLINE int
+find_byte(uint8x16_t x, uint8_t byte)
+{
+	uint64_t	mask = mask_of_lanes(vceqq_u8(x, vdupq_n_u8(byte)));
+
+	return mask == 0 ? 16 : __builtin_ctzll(mask) >> 2;
+}
+
+/* a bit for each of 64 bytes that is c */
+VEC_INLINE uint64_t
+mask_of_byte(const char *p, char c)
+{
+	const uint8_t *bytes = (const uint8_t *) p;
+	uint8x16_t	all = vdupq_n_u8((uint8_t) c);
+	uint8x16_t	bits = vreinterpretq_u8_u64(vdupq_n_u64(UINT64_C(0x8040201008040201)));
+	uint8x16_t	first = vandq_u8(vceqq_u8(vld1q_u8(bytes), all), bits);
+	uint8x16_t	second = vandq_u8(vceqq_u8(vld1q_u8(bytes + 16), all), bits);
+	uint8x16_t	third = vandq_u8(vceqq_u8(vld1q_u8(bytes + 32), all), bits);
+	uint8x16_t	fourth = vandq_u8(vceqq_u8(vld1q_u8(bytes + 48), all), bits);
+	uint8x16_t	sums = vpaddq_u8(vpaddq_u8(first, second), vpaddq_u8(third, fourth));
+
+	return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)), 0);
+}
+
 #define L_WIDTH					4
 #define L_ZERO()				vdupq_n_f32(0)
 #define L_ADD(x, y)				vaddq_f32(x, y)
@@ -215,6 +261,17 @@ flush_counts(uint8x16_t acc, uint8x16_t counts)
 #define B_TOTAL(acc)			vaddvq_u64(vreinterpretq_u64_u8(acc))
 #define B_SWAP32(x)				vrev32q_u8(x)
 #define B_SWAP16(x)				vrev16q_u8(x)
+
+#define T_LOAD(p)				vld1q_u8((const uint8_t *) (p))
+#define T_ALL(byte)				vdupq_n_u8(byte)
+#define T_AND(x, y)				vandq_u8(x, y)
+#define T_XOR(x, y)				veorq_u8(x, y)
+#define T_MAX(x, y)				vmaxq_u8(x, y)
+#define T_PICK(x, index)		vqtbl1q_u8(x, index)
+#define T_FIND(x, byte)			find_byte(x, byte)
+#define T_ABOVE(x, byte)		((unsigned) (vmaxvq_u8(x) > (byte)))
+#define T_JOIN(x)				join_digits(x)
+#define T_MASK64(p, byte)		mask_of_byte(p, byte)
 
 #include "kernels/kernels_tmpl.h"
 

@@ -24,6 +24,7 @@
 #include <math.h>
 
 #include "kernels/float_parse.h"
+#include "kernels/kernels.h"
 #include "kernels/literal.h"
 
 /* white space of the C locale */
@@ -115,6 +116,91 @@ read_integer(const char *p, int32_t *value)
 }
 
 /*
+ * The commas of part of a literal, for reading by blocks.  Every number has
+ * its comma behind it, so that the next number always starts after a comma or
+ * at the start of the part.
+ */
+typedef struct CommaIndex
+{
+	const char *part;
+	const char *end;			/* of the part */
+	int			n;
+	int			next;			/* first not used yet */
+	int			wait;			/* numbers to read singly before trying again */
+	int			misses;			/* blocks in a row that were not worth it */
+	int32_t		places[1 + VEC_TEXT_COMMAS];	/* the first is -1, the start */
+} CommaIndex;
+
+#define MAX_MISSES	5
+
+/* index the part that starts at p, where a number starts */
+static void
+index_commas(CommaIndex *index, const char *p, const char *stop)
+{
+	int			size = stop - p < VEC_TEXT_CHUNK ? (int) (stop - p) : VEC_TEXT_CHUNK;
+
+	index->part = p;
+	index->end = p + size;
+	index->places[0] = -1;
+	index->next = 0;
+	index->n = vec_kernels->find_commas(p, size, index->places + 1);
+}
+
+/*
+ * Read the numbers at p, block by block, as long as they are simple and
+ * followed by a comma.  Adds at most max - *count to *count and returns where
+ * the next one starts.
+ */
+static const char *
+read_blocks(CommaIndex *index, const char *p, const char *stop, float limit,
+			int max, float *out, int *count)
+{
+	while (*count < max)
+	{
+		const int32_t *places;
+		int			left;
+		int			n;
+		int			good;
+
+		/* the index may lag behind, or be all used but for less than a block */
+		while (index->next < index->n && index->part + index->places[1 + index->next] < p)
+			index->next++;
+		left = index->n - index->next;
+		if (left == 0 || (left < VEC_TEXT_BLOCK && index->end < stop && p > index->part))
+		{
+			index_commas(index, p, stop);
+			left = index->n;
+		}
+
+		n = left < VEC_TEXT_BLOCK ? left : VEC_TEXT_BLOCK;
+		n = n < max - *count ? n : max - *count;
+		if (n == 0)
+		{
+			index->wait = VEC_TEXT_BLOCK << MAX_MISSES;
+			break;
+		}
+		places = index->places + 1 + index->next;
+		good = vec_kernels->parse_block(index->part, places, n, limit, out + *count);
+		*count += good;
+		index->next += good;
+		p = index->part + index->places[index->next] + 1;
+		if (good == n)
+			continue;
+
+		/* neighbors are alike: not worth it if nearly all have to be read again */
+		if (good < VEC_TEXT_BLOCK / 4)
+		{
+			index->wait = VEC_TEXT_BLOCK << index->misses;
+			index->misses += (index->misses < MAX_MISSES);
+		}
+		else
+			index->misses = 0;
+		break;
+	}
+	return p;
+}
+
+/*
  * vec_parse_dense
  *		Read [e1,e2,...] into "out", which has room for "max" floats, or for
  *		strlen(text) / 2 + 1 if that is less.
@@ -129,6 +215,7 @@ vec_parse_dense(const char *text, float *out, int max, float limit, VecParseResu
 {
 	const char *stop = text + strlen(text);
 	const char *p = skip_blanks(text);
+	CommaIndex	index;
 	int			count = 0;
 
 	clear_result(result);
@@ -145,8 +232,12 @@ vec_parse_dense(const char *text, float *out, int max, float limit, VecParseResu
 		return;
 	}
 
+	index.n = index.next = index.wait = index.misses = 0;
+	index.end = stop;
 	for (;; p++)
 	{
+		if (--index.wait < 0 && p - text >= VEC_TEXT_WINDOW)
+			p = read_blocks(&index, p, stop, limit, max, out, &count);
 		if (count == max)
 		{
 			result->status = VEC_PARSE_TOO_MANY;
