@@ -95,7 +95,7 @@ typedef struct VecSparse
 	/* the text of VEC_PRINT_BLOCK floats; see float_block.h */ \
 	X(void, print_block, (const float *x, VecPrintBlock *block)) \
 	/* commas of a text and the numbers between them; see text_block.h */ \
-	X(int, find_commas, (const char *p, int size, int32_t *commas)) \
+	X(int, find_commas, (const char *p, int size, int32_t offset, int32_t *commas)) \
 	X(int, parse_block, (const char *text, const int32_t *commas, int n, float limit, \
 						 float *out))
 

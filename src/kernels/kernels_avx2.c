@@ -177,15 +177,18 @@ swap32(__m256i x)
 												   11, 10, 9, 8, 15, 14, 13, 12));
 }
 
-/* decimal digits, a byte each, to two numbers of eight */
-VEC_TARGET VEC_INLINE uint64_t
-join_digits(__m128i x)
+/* decimal digits, 16 bytes a number, to two numbers of eight digits for each */
+VEC_TARGET VEC_INLINE __m256i
+join_digits(__m256i x, __m256i y)
 {
-	__m128i		pairs = _mm_maddubs_epi16(x, _mm_set1_epi16(1 << 8 | 10));
-	__m128i		fours = _mm_madd_epi16(pairs, _mm_set1_epi32(1 << 16 | 100));
+	__m256i		tens = _mm256_set1_epi16(1 << 8 | 10);
+	__m256i		hundreds = _mm256_set1_epi32(1 << 16 | 100);
+	__m256i		myriads = _mm256_set1_epi32(1 << 16 | 10000);
+	__m256i		fours;
 
-	fours = _mm_packus_epi32(fours, fours);
-	return (uint64_t) _mm_cvtsi128_si64(_mm_madd_epi16(fours, _mm_set1_epi32(1 << 16 | 10000)));
+	fours = _mm256_packus_epi32(_mm256_madd_epi16(_mm256_maddubs_epi16(x, tens), hundreds),
+							   _mm256_madd_epi16(_mm256_maddubs_epi16(y, tens), hundreds));
+	return _mm256_permute4x64_epi64(_mm256_madd_epi16(fours, myriads), 0xD8);
 }
 
 /* a bit for each of 64 bytes that is c */
@@ -252,16 +255,19 @@ mask_of_byte(const char *p, char c)
 	_mm256_or_si256(_mm256_slli_epi16(x, 8), _mm256_srli_epi16(x, 8))
 
 #define T_LOAD(p)				_mm_loadu_si128((const __m128i *) (p))
+#define T_STORE(p, x)			_mm_storeu_si128((__m128i *) (p), x)
 #define T_ALL(byte)				_mm_set1_epi8(byte)
 #define T_AND(x, y)				_mm_and_si128(x, y)
 #define T_XOR(x, y)				_mm_xor_si128(x, y)
-#define T_MAX(x, y)				_mm_max_epu8(x, y)
 #define T_PICK(x, index)		_mm_shuffle_epi8(x, index)
 #define T_FIND(x, byte) \
 	__builtin_ctz((unsigned) _mm_movemask_epi8(_mm_cmpeq_epi8(x, T_ALL(byte))) | 1u << 16)
 #define T_ABOVE(x, byte) \
 	((unsigned) _mm_movemask_epi8(_mm_adds_epu8(x, T_ALL(127 - (byte)))))
-#define T_JOIN(x)				join_digits(x)
+#define T_WIDE_MAX(x, y)		_mm256_max_epu8(x, y)
+#define T_WIDE_ABOVE(x, byte) \
+	((unsigned) _mm256_movemask_epi8(_mm256_adds_epu8(x, _mm256_set1_epi8(127 - (byte)))))
+#define T_JOIN(x, y)			join_digits(x, y)
 #define T_MASK64(p, byte)		mask_of_byte(p, byte)
 
 #include "kernels/kernels_tmpl.h"

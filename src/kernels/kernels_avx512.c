@@ -98,15 +98,19 @@ swap32(__m512i x)
 																	   15, 14, 13, 12)));
 }
 
-/* decimal digits, a byte each, to two numbers of eight */
-VEC_TARGET VEC_INLINE uint64_t
-join_digits(__m128i x)
+/* decimal digits, 16 bytes a number, to two numbers of eight digits for each */
+VEC_TARGET VEC_INLINE __m512i
+join_digits(__m512i x, __m512i y)
 {
-	__m128i		pairs = _mm_maddubs_epi16(x, _mm_set1_epi16(1 << 8 | 10));
-	__m128i		fours = _mm_madd_epi16(pairs, _mm_set1_epi32(1 << 16 | 100));
+	__m512i		tens = _mm512_set1_epi16(1 << 8 | 10);
+	__m512i		hundreds = _mm512_set1_epi32(1 << 16 | 100);
+	__m512i		myriads = _mm512_set1_epi32(1 << 16 | 10000);
+	__m512i		fours;
 
-	fours = _mm_packus_epi32(fours, fours);
-	return (uint64_t) _mm_cvtsi128_si64(_mm_madd_epi16(fours, _mm_set1_epi32(1 << 16 | 10000)));
+	fours = _mm512_packus_epi32(_mm512_madd_epi16(_mm512_maddubs_epi16(x, tens), hundreds),
+							   _mm512_madd_epi16(_mm512_maddubs_epi16(y, tens), hundreds));
+	return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7),
+									_mm512_madd_epi16(fours, myriads));
 }
 
 /* the first n of 16 lanes, of 64 bytes */
@@ -166,14 +170,16 @@ join_digits(__m128i x)
 	_mm512_or_si512(_mm512_slli_epi16(x, 8), _mm512_srli_epi16(x, 8))
 
 #define T_LOAD(p)				_mm_loadu_si128((const __m128i *) (p))
+#define T_STORE(p, x)			_mm_storeu_si128((__m128i *) (p), x)
 #define T_ALL(byte)				_mm_set1_epi8(byte)
 #define T_AND(x, y)				_mm_and_si128(x, y)
 #define T_XOR(x, y)				_mm_xor_si128(x, y)
-#define T_MAX(x, y)				_mm_max_epu8(x, y)
 #define T_PICK(x, index)		_mm_shuffle_epi8(x, index)
 #define T_FIND(x, byte)			__builtin_ctz(_mm_cmpeq_epi8_mask(x, T_ALL(byte)) | 1u << 16)
 #define T_ABOVE(x, byte)		((unsigned) _mm_cmpgt_epu8_mask(x, T_ALL(byte)))
-#define T_JOIN(x)				join_digits(x)
+#define T_WIDE_MAX(x, y)		_mm512_max_epu8(x, y)
+#define T_WIDE_ABOVE(x, byte)	(_mm512_cmpgt_epu8_mask(x, _mm512_set1_epi8(byte)) != 0)
+#define T_JOIN(x, y)			join_digits(x, y)
 #define T_MASK64(p, byte)		_mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p), _mm512_set1_epi8(byte))
 
 #include "kernels/kernels_tmpl.h"

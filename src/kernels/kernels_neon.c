@@ -169,18 +169,24 @@ flush_counts(uint8x16_t acc, uint8x16_t counts)
 	return vreinterpretq_u8_u64(vaddq_u64(vreinterpretq_u64_u8(acc), sums));
 }
 
-/* decimal digits, a byte each, to two numbers of eight */
-VEC_INLINE uint64_t
-join_digits(uint8x16_t x)
+/* decimal digits, 16 bytes a number, to numbers of eight digits */
+VEC_INLINE uint32x4_t
+join_eights(uint8x16_t x)
 {
 	uint8x16_t	tens = vreinterpretq_u8_u16(vdupq_n_u16(1 << 8 | 10));
 	uint16x8_t	hundreds = vreinterpretq_u16_u32(vdupq_n_u32(1 << 16 | 100));
 	uint32x4_t	myriads = vreinterpretq_u32_u64(vdupq_n_u64(UINT64_C(1) << 32 | 10000));
 	uint16x8_t	pairs = vpaddlq_u8(vmulq_u8(x, tens));
 	uint32x4_t	fours = vpaddlq_u16(vmulq_u16(pairs, hundreds));
-	uint64x2_t	eights = vpaddlq_u32(vmulq_u32(fours, myriads));
 
-	return vget_lane_u64(vreinterpret_u64_u32(vmovn_u64(eights)), 0);
+	return vreinterpretq_u32_u64(vpaddlq_u32(vmulq_u32(fours, myriads)));
+}
+
+/* two of them, the zeros between dropped */
+VEC_INLINE uint8x16_t
+join_digits(uint8x16_t x, uint8x16_t y)
+{
+	return vreinterpretq_u8_u32(vuzp1q_u32(join_eights(x), join_eights(y)));
 }
 
 /* four bits for each byte: the lower half of every 16-bit lane shifted by four */
@@ -263,14 +269,16 @@ mask_of_byte(const char *p, char c)
 #define B_SWAP16(x)				vrev16q_u8(x)
 
 #define T_LOAD(p)				vld1q_u8((const uint8_t *) (p))
+#define T_STORE(p, x)			vst1q_u8(p, x)
 #define T_ALL(byte)				vdupq_n_u8(byte)
 #define T_AND(x, y)				vandq_u8(x, y)
 #define T_XOR(x, y)				veorq_u8(x, y)
-#define T_MAX(x, y)				vmaxq_u8(x, y)
 #define T_PICK(x, index)		vqtbl1q_u8(x, index)
 #define T_FIND(x, byte)			find_byte(x, byte)
 #define T_ABOVE(x, byte)		((unsigned) (vmaxvq_u8(x) > (byte)))
-#define T_JOIN(x)				join_digits(x)
+#define T_WIDE_MAX(x, y)		vmaxq_u8(x, y)
+#define T_WIDE_ABOVE(x, byte)	T_ABOVE(x, byte)
+#define T_JOIN(x, y)			join_digits(x, y)
 #define T_MASK64(p, byte)		mask_of_byte(p, byte)
 
 #include "kernels/kernels_tmpl.h"

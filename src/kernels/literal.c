@@ -116,34 +116,51 @@ read_integer(const char *p, int32_t *value)
 }
 
 /*
- * The commas of part of a literal, for reading by blocks.  Every number has
- * its comma behind it, so that the next number always starts after a comma or
- * at the start of the part.
+ * Commas ahead in a literal, for reading by blocks.  Offsets count from the
+ * start of the text.  A number starts after the comma before it.
  */
 typedef struct CommaIndex
 {
-	const char *part;
-	const char *end;			/* of the part */
 	int			n;
 	int			next;			/* first not used yet */
+	int32_t		end;			/* of the text looked at */
 	int			wait;			/* numbers to read singly before trying again */
 	int			misses;			/* blocks in a row that were not worth it */
-	int32_t		places[1 + VEC_TEXT_COMMAS];	/* the first is -1, the start */
+	int32_t		commas[1 + VEC_TEXT_BLOCK + VEC_TEXT_COMMAS];	/* from 1; one is before them */
 } CommaIndex;
 
 #define MAX_MISSES	5
 
-/* index the part that starts at p, where a number starts */
+/*
+ * Make the index start at p, where a number starts, and fill it with a block
+ * of commas or all there are within a chunk.
+ */
 static void
-index_commas(CommaIndex *index, const char *p, const char *stop)
+fill_index(CommaIndex *index, const char *text, const char *p, const char *stop)
 {
-	int			size = stop - p < VEC_TEXT_CHUNK ? (int) (stop - p) : VEC_TEXT_CHUNK;
+	int32_t		start = (int32_t) (p - text);
+	int			left;
 
-	index->part = p;
-	index->end = p + size;
-	index->places[0] = -1;
+	/* numbers read singly */
+	while (index->next < index->n && index->commas[1 + index->next] < start)
+		index->next++;
+	left = index->n - index->next;
+	if (left >= VEC_TEXT_BLOCK)
+		return;
+
+	memmove(index->commas + 1, index->commas + 1 + index->next, (size_t) left * sizeof(int32_t));
 	index->next = 0;
-	index->n = vec_kernels->find_commas(p, size, index->places + 1);
+	index->n = left;
+	if (index->end < start)
+		index->end = start;
+	if (index->end < stop - text)
+	{
+		const char *from = text + index->end;
+		int			size = stop - from < VEC_TEXT_CHUNK ? (int) (stop - from) : VEC_TEXT_CHUNK;
+
+		index->n += vec_kernels->find_commas(from, size, index->end, index->commas + 1 + left);
+		index->end += size;
+	}
 }
 
 /*
@@ -152,51 +169,42 @@ index_commas(CommaIndex *index, const char *p, const char *stop)
  * the next one starts.
  */
 static const char *
-read_blocks(CommaIndex *index, const char *p, const char *stop, float limit,
+read_blocks(CommaIndex *index, const char *text, const char *p, const char *stop, float limit,
 			int max, float *out, int *count)
 {
-	while (*count < max)
+	int			good;
+	int			n;
+
+	do
 	{
-		const int32_t *places;
-		int			left;
-		int			n;
-		int			good;
+		int32_t    *commas;
 
-		/* the index may lag behind, or be all used but for less than a block */
-		while (index->next < index->n && index->part + index->places[1 + index->next] < p)
-			index->next++;
-		left = index->n - index->next;
-		if (left == 0 || (left < VEC_TEXT_BLOCK && index->end < stop && p > index->part))
-		{
-			index_commas(index, p, stop);
-			left = index->n;
-		}
-
-		n = left < VEC_TEXT_BLOCK ? left : VEC_TEXT_BLOCK;
+		fill_index(index, text, p, stop);
+		n = index->n - index->next;
+		n = n < VEC_TEXT_BLOCK ? n : VEC_TEXT_BLOCK;
 		n = n < max - *count ? n : max - *count;
 		if (n == 0)
 		{
-			index->wait = VEC_TEXT_BLOCK << MAX_MISSES;
+			good = 0;
 			break;
 		}
-		places = index->places + 1 + index->next;
-		good = vec_kernels->parse_block(index->part, places, n, limit, out + *count);
+		commas = index->commas + 1 + index->next;
+		commas[-1] = (int32_t) (p - text) - 1;
+		good = vec_kernels->parse_block(text, commas, n, limit, out + *count);
 		*count += good;
 		index->next += good;
-		p = index->part + index->places[index->next] + 1;
-		if (good == n)
-			continue;
+		if (good > 0)
+			p = text + commas[good - 1] + 1;
+	} while (good == VEC_TEXT_BLOCK);
 
-		/* neighbors are alike: not worth it if nearly all have to be read again */
-		if (good < VEC_TEXT_BLOCK / 4)
-		{
-			index->wait = VEC_TEXT_BLOCK << index->misses;
-			index->misses += (index->misses < MAX_MISSES);
-		}
-		else
-			index->misses = 0;
-		break;
+	/* neighbors are alike: not worth it if nearly all have to be read again */
+	if (good < VEC_TEXT_BLOCK / 4)
+	{
+		index->wait = VEC_TEXT_BLOCK << index->misses;
+		index->misses += (index->misses < MAX_MISSES);
 	}
+	else
+		index->misses = 0;
 	return p;
 }
 
@@ -232,12 +240,12 @@ vec_parse_dense(const char *text, float *out, int max, float limit, VecParseResu
 		return;
 	}
 
-	index.n = index.next = index.wait = index.misses = 0;
-	index.end = stop;
+	index.n = index.next = index.end = index.misses = 0;
+	index.wait = stop - text < INT32_MAX / 2 ? 0 : INT_MAX;
 	for (;; p++)
 	{
 		if (--index.wait < 0 && p - text >= VEC_TEXT_WINDOW)
-			p = read_blocks(&index, p, stop, limit, max, out, &count);
+			p = read_blocks(&index, text, p, stop, limit, max, out, &count);
 		if (count == max)
 		{
 			result->status = VEC_PARSE_TOO_MANY;

@@ -34,18 +34,21 @@
 #define VEC_TEXT_WINDOW		16	/* bytes that make w; readable before a block's text */
 #define VEC_TEXT_CHUNK		1024	/* bytes to index; a multiple of 64 */
 
-/* commas of a chunk, as offsets from its start */
+/* what find_commas() may write for a chunk */
 #define VEC_TEXT_COMMAS		(VEC_TEXT_CHUNK + 8)
 
 /* what the bytes of each number say */
 typedef struct VecTextBlock
 {
+	uint8_t		bytes[VEC_TEXT_BLOCK][VEC_TEXT_WINDOW]; /* digits, right-aligned, if no other */
 	uint64_t	digits[VEC_TEXT_BLOCK]; /* w: first eight digits low, last eight high */
 	double		scale[VEC_TEXT_BLOCK];	/* 10^-k */
 	int32_t		length[VEC_TEXT_BLOCK]; /* bytes after the sign */
 	int32_t		point[VEC_TEXT_BLOCK];	/* its byte in the window, 16: none */
 	uint32_t	negative[VEC_TEXT_BLOCK];	/* 0 or 1 */
-	uint32_t	others[VEC_TEXT_BLOCK]; /* not 0: other bytes than digits and one point */
+	uint32_t	left_out[VEC_TEXT_BLOCK];	/* not 0: the value is not to be used */
+	uint32_t	any_left_out;	/* 0: none is */
+	uint32_t	any_cut;		/* 0: no number goes beyond its window */
 } VecTextBlock;
 
 /* the scale for each byte where the point may be; 16: no point */
@@ -87,16 +90,18 @@ vec_text_double(uint64_t n)
 }
 
 /*
- * Round each number to float; not 0 in "left_out" if that cannot be told, or
- * if its magnitude is not below "limit".  Returns 0 if none is left out.  Three roundings at most lie between
- * a bound's exact value and its double (w, the scale and the product; those of
- * w and the scale exclude each other): 2^-50 covers them and its own.
+ * Round each number to float, and tell which to leave out: where bounds differ,
+ * the magnitude is not below "limit", or the length is wrong.  Three roundings
+ * at most lie between a bound's exact value and its double (w, the scale and
+ * the product; those of w and the scale exclude each other): 2^-50 covers them
+ * and its own.
  */
-static inline __attribute__((always_inline)) uint32_t
-vec_text_round(const VecTextBlock *block, float limit, float *out, uint32_t *left_out)
+static inline __attribute__((always_inline)) void
+vec_text_round(VecTextBlock *block, float limit, float *out)
 {
 	uint32_t	limit_bits;
-	uint32_t	any = 0;
+	uint32_t	any_left_out = 0;
+	uint32_t	any_cut = 0;
 
 	memcpy(&limit_bits, &limit, sizeof(limit_bits));
 
@@ -117,19 +122,20 @@ vec_text_round(const VecTextBlock *block, float limit, float *out, uint32_t *lef
 		memcpy(&low_bits, &low, sizeof(low_bits));
 		memcpy(&high_bits, &high, sizeof(high_bits));
 
-		/* signs of differences: no digit, too long, cut before the point, too large */
+		/* signs of differences: no digit, too long, too large; cut before the point */
 		bad = (uint32_t) (block->length[i] - (int32_t) has_point - 1) |
 			(uint32_t) (VEC_TEXT_LONGEST - block->length[i]) |
 			(limit_bits - 1 - low_bits);
-		bad = (bad >> 31) | (cut & (has_point ^ 1));
-		bad |= block->others[i] | (low_bits ^ high_bits);
-		left_out[i] = bad;
-		any |= bad;
+		bad = (bad >> 31) | (cut & (has_point ^ 1)) | (low_bits ^ high_bits);
+		block->left_out[i] = bad;
+		any_left_out |= bad;
+		any_cut |= cut;
 
 		low_bits |= block->negative[i] << 31;
 		memcpy(&out[i], &low_bits, sizeof(low_bits));
 	}
-	return any;
+	block->any_left_out = any_left_out;
+	block->any_cut = any_cut;
 }
 
 #endif							/* VECEXT_TEXT_BLOCK_H */
