@@ -3,26 +3,23 @@
  * literal_fuzz.c
  *	  libFuzzer target: the text parsers against slow ones made of libc calls.
  *
- * Each input is parsed as a number, as a dense literal with the limits of
- * vector and halfvec, and as a sparse literal, from a heap copy of its exact
- * size, so that AddressSanitizer sees a read past the end.  The reference
- * below reads like surface text: strtof(), strtol(), isspace(), nothing fast.
- * A difference aborts.  run.sh builds and runs it.
+ * The last byte of an input selects the kernels, out of those this CPU can
+ * run; what is before is parsed as a number, as a dense literal with the
+ * limits of vector and halfvec, and as a sparse literal, from a heap copy of
+ * its exact size, so that AddressSanitizer sees a read past its ends.  A
+ * difference to literal_slow.h aborts.  run.sh builds and runs it.
  *
  *-------------------------------------------------------------------------
  */
-#include <ctype.h>
-#include <errno.h>
-#include <limits.h>
-#include <math.h>
-#include <stdbool.h>
+#define _POSIX_C_SOURCE 200809L
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "kernels/literal.h"
+#include "kernels/kernels.h"
+#include "literal_slow.h"
 
-#define MAX_ELEMENTS	64		/* inputs are short: the limit must be in reach */
+#define MAX_ELEMENTS	1024
 
 int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,66 +30,6 @@ require(bool same, const char *what, const char *text)
 		return;
 	fprintf(stderr, "%s differs for \"%s\"\n", what, text);
 	abort();
-}
-
-static const char *
-after_space(const char *p)
-{
-	while (isspace((unsigned char) *p))
-		p++;
-	return p;
-}
-
-/* one number, checked; returns what follows it and white space, or NULL */
-static const char *
-slow_number(const char *p, float limit, bool refuse_underflow, float *value, VecParseResult *result)
-{
-	char	   *end;
-
-	p = after_space(p);
-	errno = 0;
-	*value = strtof(p, &end);
-	result->status = VEC_PARSE_OK;
-	if (end == p)
-		result->status = VEC_PARSE_SYNTAX;
-	else if (errno == ERANGE && (isinf(*value) || (refuse_underflow && *value == 0)))
-		result->status = VEC_PARSE_OUT_OF_RANGE;
-	else if (isnan(*value))
-		result->status = VEC_PARSE_NAN;
-	else if (isinf(*value))
-		result->status = VEC_PARSE_INFINITE;
-	else if (fabsf(*value) >= limit)
-		result->status = VEC_PARSE_OUT_OF_RANGE;
-
-	if (result->status == VEC_PARSE_OUT_OF_RANGE)
-	{
-		result->token = p;
-		result->token_len = (int) (end - p);
-	}
-	return result->status == VEC_PARSE_OK ? after_space(end) : NULL;
-}
-
-static VecParseStatus
-slow_dense(const char *p, float *out, int max, float limit, VecParseResult *result)
-{
-	p = after_space(p);
-	if (*p++ != '[')
-		return VEC_PARSE_NO_OPENING;
-	if (*after_space(p) == ']')
-		return VEC_PARSE_EMPTY;
-
-	while (result->count < max)
-	{
-		p = slow_number(p, limit, false, &out[result->count], result);
-		if (p == NULL)
-			return result->status;
-		result->count++;
-		if (*p == ']')
-			return *after_space(p + 1) ? VEC_PARSE_JUNK : VEC_PARSE_OK;
-		if (*p++ != ',')
-			return VEC_PARSE_SYNTAX;
-	}
-	return VEC_PARSE_TOO_MANY;
 }
 
 /* an integer as strtol() reads it, clamped; false if there is none */
@@ -213,27 +150,44 @@ check_sparse(const char *text, int max)
 	free(items);
 }
 
+/* the table that a byte stands for */
+static const VecKernels *
+table_of(uint8_t byte)
+{
+	int			n = 0;
+
+	if (vec_kernels_usable(0) == NULL)
+		vec_kernels_init();
+	while (vec_kernels_usable(n) != NULL)
+		n++;
+	return vec_kernels_usable(byte % n);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char	   *text = malloc(size + 1);
+	/* inputs are short: limits must be in reach, in and between blocks */
+	static const int maxima[3] = {3, 40, MAX_ELEMENTS};
+	int			max = maxima[size % 3];
+	char	   *text;
 	size_t		len;
-	int			max = size % 3 == 0 ? 3 : MAX_ELEMENTS;
 
+	if (size == 0)
+		return 0;
+	vec_kernels = table_of(data[--size]);
+
+	/* text ends at the first zero byte: give it memory of its own */
+	len = size == 0 ? 0 : strnlen((const char *) data, size);
+	text = malloc(len + 1);
 	if (text == NULL)
 		return 0;
-	if (size > 0)
-		memcpy(text, data, size);
-	text[size] = '\0';
+	memcpy(text, data, len);
+	text[len] = '\0';
 
-	/* text ends at the first zero byte: move it to the end of the block */
-	len = strlen(text);
-	memmove(text + size - len, text, len + 1);
-
-	check_float(text + size - len, text + size);
-	check_dense(text + size - len, max, INFINITY);
-	check_dense(text + size - len, max, 65520.0f);
-	check_sparse(text + size - len, max);
+	check_float(text, text + len);
+	check_dense(text, max, INFINITY);
+	check_dense(text, max, 65520.0f);
+	check_sparse(text, max);
 	free(text);
 	return 0;
 }

@@ -34,20 +34,23 @@ fi
 
 "$clang" -g -O2 -Wall -Wextra -Werror -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -I"$root/src" \
-	"$root/test/fuzz/literal_fuzz.c" "$root/src/kernels/float_parse.c" \
-	"$root/src/kernels/literal.c" -lm -o "$work/literal_fuzz"
+	"$root/test/fuzz/literal_fuzz.c" "$root"/src/kernels/*.c -lm -o "$work/literal_fuzz"
 
-# the corpus is a text file, one seed a line, \n and \t escaped
+# the corpus is a text file, one seed a line, \n and \t escaped; each with every
+# last byte that selects another table of kernels
 mkdir -p "$work/corpus" "$root/test/fuzz/crashes"
 n=0
 while IFS= read -r line
 do
 	n=$((n + 1))
-	printf '%b' "$line" > "$work/corpus/$n"
+	for table in 0 1 2
+	do
+		printf '%b%s' "$line" "$table" > "$work/corpus/$n.$table"
+	done
 done < "$root/test/fuzz/literal_seeds.txt"
 
 status=0
-"$work/literal_fuzz" -max_total_time="$seconds" -max_len=512 -print_final_stats=1 \
+"$work/literal_fuzz" -max_total_time="$seconds" -max_len=2048 -print_final_stats=1 \
 	-artifact_prefix="$root/test/fuzz/crashes/" -dict="$root/test/fuzz/literal.dict" \
 	"$work/corpus" >"$work/log" 2>&1 || status=$?
 
