@@ -4,32 +4,33 @@
  *	  Text parsing: floats against strtof(), literals against a table.
  *
  * Build and run from the root:
- *	  cc -O2 -Isrc test/unit/literal_test.c src/kernels/float_parse.c \
- *		  src/kernels/literal.c -lm -o /tmp/literal_test && /tmp/literal_test
+ *	  cc -O2 -Isrc test/unit/literal_test.c src/kernels/[a-z]*.c -lm \
+ *		  -o /tmp/literal_test && /tmp/literal_test
  *
  * Once more with -DVEC_FLOAT_PORTABLE for what big-endian machines run.
  * Arguments: seed (1), and a factor on the number of random strings (1).
  * TAP on standard output; exit status 1 if a test fails.
  *
  * Every string is parsed where its zero byte is the last byte before a page
- * that may not be read, so that reading past it ends the program.
+ * that may not be read, so that reading past it ends the program.  Literals
+ * are parsed by every table of kernels that this CPU can run; those made for
+ * the block kernels start or end at such a page, and so does their result.
  *
  *-------------------------------------------------------------------------
  */
 #define _DEFAULT_SOURCE
 
-#include <errno.h>
 #include <float.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../fuzz/literal_slow.h"
 #include "kernels/float_parse.h"
+#include "kernels/kernels.h"
 #include "kernels/literal.h"
 
 #define TEXT_SIZE	4096		/* bytes of the longest string, and more */
@@ -38,7 +39,9 @@
 static int	ntests = 0;
 static int	nfailed = 0;
 
-static char *guard;				/* first byte that may not be read */
+static char *front;				/* first byte that may be read */
+static char *guard;				/* first byte that may not be read again */
+static float *values_guard;		/* the same, of room for MAX_ITEMS floats */
 static long nstrings = 0;		/* compared in all */
 static long nwrong = 0;			/* of these, in the current test */
 
@@ -143,6 +146,73 @@ random_positive(void)
 
 /* ---- comparison with strtof() ------------------------------------------ */
 
+#define PENDING_LONGEST	60		/* bytes of a number; longer ones do not go in blocks */
+
+/* numbers that strtof() takes whole, to be read again as a block */
+static struct
+{
+	char		text[VEC_TEXT_WINDOW + VEC_TEXT_BLOCK * (PENDING_LONGEST + 1)];
+	int32_t		commas[1 + VEC_TEXT_BLOCK]; /* the first is before the numbers */
+	float		expected[VEC_TEXT_BLOCK];
+	int			n;
+} pending;
+
+static long ntaken = 0;			/* numbers that a block kernel took */
+
+/* read the pending numbers with each table; those left out have another number after them */
+static void
+compare_block(void)
+{
+	size_t		len = (size_t) pending.commas[pending.n] + 1;
+	char	   *text = guard - len;
+
+	/* the window of the first number */
+	memset(pending.text, '7', VEC_TEXT_WINDOW);
+	memcpy(text, pending.text, len);
+
+	for (int k = 0; vec_kernels_usable(k) != NULL; k++)
+	{
+		const VecKernels *table = vec_kernels_usable(k);
+
+		for (int i = 0; i < pending.n; i++)
+		{
+			float		values[VEC_TEXT_BLOCK];
+			int			good = table->parse_block(text, pending.commas + 1 + i, pending.n - i,
+												  INFINITY, values);
+
+			if (good > pending.n - i ||
+				memcmp(values, pending.expected + i, sizeof(float) * (size_t) good) != 0)
+			{
+				if (nwrong++ < 5)
+					printf("# %s: block \"%.*s\" from number %d\n", table->name, (int) len,
+						   text, i);
+				break;
+			}
+			ntaken += good;
+			i += good;
+		}
+	}
+	pending.n = 0;
+}
+
+static void
+add_to_block(const char *text, size_t len, float expected)
+{
+	int32_t		start;
+
+	if (len > PENDING_LONGEST)
+		return;
+	if (pending.n == 0)
+		pending.commas[0] = VEC_TEXT_WINDOW - 1;
+	start = pending.commas[pending.n] + 1;
+	memcpy(pending.text + start, text, len);
+	pending.text[start + (int32_t) len] = ',';
+	pending.expected[pending.n++] = expected;
+	pending.commas[pending.n] = start + (int32_t) len;
+	if (pending.n == VEC_TEXT_BLOCK)
+		compare_block();
+}
+
 /* compare one string of len bytes; says what differs, the first few times */
 static void
 compare(const char *text, size_t len)
@@ -162,6 +232,9 @@ compare(const char *text, size_t len)
 	expected = strtof(copy, &expected_end);
 	expected_error = (errno == ERANGE) ? ERANGE : 0;
 	value = vec_parse_float(copy, copy + len, &end, &error);
+
+	if (expected_end == copy + len && expected_error == 0 && isfinite(expected))
+		add_to_block(text, len, expected);
 
 	nstrings++;
 	if (memcmp(&value, &expected, sizeof(value)) == 0 &&
@@ -745,6 +818,7 @@ static void
 check_case(const char *text, VecParseStatus status, const char *detail,
 		   const VecParseResult *result, const char *got)
 {
+	const char *table = vec_kernels->name;
 	char		shown[TEXT_SIZE];
 	int			n = 0;
 	bool		passed = result->status == status &&
@@ -755,7 +829,7 @@ check_case(const char *text, VecParseStatus status, const char *detail,
 	for (const char *c = text; *c && n < 60; c++)
 		shown[n++] = (*c > ' ' && *c < 127 && *c != '#') ? *c : '_';
 	shown[n] = '\0';
-	ok(passed, "%s: %s %s", shown, status_names[status], detail ? detail : "");
+	ok(passed, "%s: %s: %s %s", table, shown, status_names[status], detail ? detail : "");
 	if (!passed)
 		printf("# got %s \"%s\"\n", status_names[result->status], got);
 }
@@ -900,8 +974,8 @@ test_most_elements(void)
 		vec_parse_dense(text, values, MAX_ITEMS, INFINITY, &result);
 		for (int i = 0; i < result.count; i++)
 			sum += (int) values[i] == i + 1;
-		ok(result.status == status && sum == MAX_ITEMS, "dense, %d elements: %s",
-		   MAX_ITEMS + extra, status_names[status]);
+		ok(result.status == status && sum == MAX_ITEMS, "%s: dense, %d elements: %s",
+		   vec_kernels->name, MAX_ITEMS + extra, status_names[status]);
 
 		p = text;
 		sum = 0;
@@ -911,38 +985,223 @@ test_most_elements(void)
 		vec_parse_sparse(text, items, MAX_ITEMS, &result);
 		for (int i = 0; i < result.count; i++)
 			sum += items[i].index == i + 1 && (int) items[i].value == -i - 1;
-		ok(result.status == status && sum == (extra ? 0 : MAX_ITEMS), "sparse, %d items: %s",
-		   MAX_ITEMS + extra, status_names[status]);
+		ok(result.status == status && sum == (extra ? 0 : MAX_ITEMS), "%s: sparse, %d items: %s",
+		   vec_kernels->name, MAX_ITEMS + extra, status_names[status]);
 	}
 	free(text);
+}
+
+/* ---- literals by blocks -------------------------------------------------- */
+
+/* compare with the slow parser; text may lie anywhere before the guard */
+static void
+compare_literal(const char *text, int max, float limit)
+{
+	static float slow[MAX_ITEMS];
+	VecParseResult slow_result = {.status = VEC_PARSE_OK};
+	VecParseResult result;
+	size_t		room = strlen(text) / 2 + 1;
+	float	   *values = values_guard - (room < (size_t) max ? room : (size_t) max);
+
+	slow_result.status = slow_dense(text, slow, max, limit, &slow_result);
+	vec_parse_dense(text, values, max, limit, &result);
+	nstrings++;
+	if (result.status == slow_result.status && result.count == slow_result.count &&
+		result.token == slow_result.token && result.token_len == slow_result.token_len &&
+		memcmp(values, slow, sizeof(float) * (size_t) result.count) == 0)
+		return;
+	if (nwrong++ < 5)
+		printf("# %s, at most %d below %g: \"%s\": %s, %d elements; strtof: %s, %d\n",
+			   vec_kernels->name, max, (double) limit, text, status_names[result.status],
+			   result.count, status_names[slow_result.status], slow_result.count);
+}
+
+/* where it starts after, and where it ends before, a page that may not be read */
+static void
+compare_literal_guarded(const char *text, int max, float limit)
+{
+	compare_literal(strcpy(front, text), max, limit);
+	compare_literal(guarded(text), max, limit);
+}
+
+/* whether the number at text, as double, lies in the middle of two floats */
+static bool
+is_midpoint(const char *text)
+{
+	double		x = strtod(text, NULL);
+	float		near = (float) x;
+	float		other = nextafterf(near, x > (double) near ? INFINITY : -INFINITY);
+
+	return ((double) near + (double) other) / 2 == x;
+}
+
+/*
+ * Every length, place of the point and sign, at every place of 64 bytes: both
+ * value and that the block kernels take what they should.
+ */
+static void
+test_shapes(void)
+{
+	const VecKernels *table = vec_kernels;
+	bool		by_blocks = strcmp(table->name, "scalar") != 0;
+	long		nmissed = 0;
+	int			start = 0;
+
+	nwrong = 0;
+	for (int length = 1; length <= 40; length++)
+		for (int point = 0; point <= length; point++)
+			for (int negative = 0; negative <= 1; negative++)
+			{
+				char		text[TEXT_SIZE];
+				char	   *p = put_repeated(text, ' ', start++ % 64);
+				int32_t		commas[2];
+				float		value;
+				int			takes;
+				bool		should_take;
+
+				*p++ = '[';
+				for (int i = 0; i < 50; i++)
+				{
+					*p = '-';
+					p = put_digits(p + negative, length);
+					if (point < length)
+						p[point - length] = '.';
+					*p++ = ',';
+				}
+				strcpy(p - 1, "]");
+				compare_literal_guarded(text, MAX_ITEMS, INFINITY);
+
+				/* the last number, alone, up to the bracket */
+				commas[1] = (int32_t) (guard - 2 - front);
+				commas[0] = commas[1] - (length + negative + 1);
+				takes = table->parse_block(front, commas + 1, 1, INFINITY, &value);
+				should_take = length > (point < length) && length <= VEC_TEXT_LONGEST &&
+					(length <= VEC_TEXT_WINDOW || point < VEC_TEXT_WINDOW);
+
+				/* midpoints are left out, and so may be few digits in a full window */
+				if (takes != (by_blocks && should_take))
+					nmissed += takes != 0 ||
+						(length <= VEC_TEXT_WINDOW && !is_midpoint(front + commas[0] + 1));
+			}
+	ok(nwrong == 0, "%s: as strtof: literals of one shape: %ld differ", table->name, nwrong);
+	ok(nmissed == 0, "%s: %ld shapes taken or left out wrongly", table->name, nmissed);
+}
+
+/* one element, most of them of a kind */
+static char *
+put_element(char *p, int kind)
+{
+	static const char *const odd[] = {
+		"1e-5", "-1.5E+3", "0x1p-3", "65520", "65519.9999", "-65504", "4e38", "1e-46", "inf",
+		"nan", "", ".", "-", "-.", "+1", "--1", "1.2.3", "..1", " 1", "1 ", "1 2", "1]", "1\n",
+		"\t-2.5", "0", "-0", "-0.0", ".5", "5.", "-.5", "1-", "1;", "a", "[1", "1\2602", "1/2", "1:2",
+		"00000000000000000000000000000001", "000000000000000000000000000000001",
+		"0.000000000000000000000000000001", "0.0000000000000000000000000000001",
+		"16777217", "16777219.0", "9007199254740993", "9999999999999999", "99999999999999999"
+	};
+
+	if (random_int(0, 40) == 0)
+		kind = random_int(0, 9);
+	switch (kind)
+	{
+		case 0:
+		case 1:
+			return p + sprintf(p, "%s", odd[random_int(0, (int) (sizeof(odd) / sizeof(odd[0])) - 1)]);
+		case 2:
+			return p + sprintf(p, "%.9g", (double) random_int(-999999999, 999999999) * 1e-10);
+		case 3:
+			return p + sprintf(p, "%.17g", (double) random_int(-999999999, 999999999) * 1.1e-10);
+		case 4:
+			return p + sprintf(p, "%.*f", random_int(0, 12), (double) random_int(-2000, 2000) / 7);
+		case 5:
+			return p + sprintf(p, "%.*g", random_int(1, 17), (double) random_positive());
+		case 6:
+			p = put_sign(p);
+			p = put_digits(p, random_int(0, 20));
+			if (random64() & 1)
+				*p++ = '.';
+			return put_digits(p, random_int(0, 20));
+		default:
+			return p + sprintf(p, "%d", random_int(-300, 300));
+	}
+}
+
+/* literals of up to three chunks, some of them spoilt */
+static void
+test_random_literals(int rounds)
+{
+	static const int maxima[] = {1, 15, 16, 17, 48, 60};
+	char		text[TEXT_SIZE];
+
+	nwrong = 0;
+	for (int i = 0; i < rounds; i++)
+	{
+		/* elements that are no number at all seldom come in a row */
+		int			kind = random_int(2, 9);
+		int			n = (random64() & 1) ? random_int(1, 20) : random_int(1, 400);
+		int			max = (random64() & 3) ? MAX_ITEMS : maxima[random_int(0, 5)];
+		char	   *p = put_repeated(text, ' ', random_int(0, 70));
+
+		*p++ = '[';
+		while (n-- > 0 && p - text < TEXT_SIZE - 64)
+		{
+			p = put_element(p, kind);
+			*p++ = ',';
+		}
+		strcpy(p - 1, random_int(0, 9) ? "]" : "");
+		if (random_int(0, 5) == 0)
+			text[random_int(0, (int) strlen(text) - 1)] = "0123456789.,-+ ]e\t"[random_int(0, 18)];
+		compare_literal_guarded(text, max, (random64() & 1) ? INFINITY : HALF_LIMIT);
+	}
+	ok(nwrong == 0, "%s: as strtof: %d random literals: %ld differ", vec_kernels->name,
+	   rounds, nwrong);
+}
+
+/* memory of that many bytes and more between two pages that may not be accessed */
+static char *
+guarded_memory(size_t size, char **end)
+{
+	size_t		page = (size_t) sysconf(_SC_PAGESIZE);
+	size_t		room = (size / page + 1) * page;
+	char	   *memory = mmap(NULL, room + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED || mprotect(memory + page, room, PROT_READ | PROT_WRITE) != 0)
+	{
+		printf("Bail out! no guarded memory\n");
+		exit(1);
+	}
+	*end = memory + page + room;
+	return memory + page;
 }
 
 int
 main(int argc, char **argv)
 {
-	size_t		page = (size_t) sysconf(_SC_PAGESIZE);
-	size_t		room = (TEXT_SIZE / page + 1) * page;
 	int			factor = argc > 2 ? atoi(argv[2]) : 1;
-	char	   *memory;
+	char	   *end;
 
 	random_state = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-	memory = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED || mprotect(memory + room, page, PROT_NONE) != 0)
-	{
-		printf("Bail out! no guarded memory\n");
-		return 1;
-	}
-	guard = memory + room;
+	front = guarded_memory(TEXT_SIZE, &guard);
+	guarded_memory(MAX_ITEMS * sizeof(float), &end);
+	values_guard = (float *) (void *) end;
+	vec_kernels_init();
 	printf("# seed %" PRIu64 "\n", random_state);
 
 	test_powers();
 	test_fixed();
 	test_random(factor);
 	ok(nstrings >= 10000000L * factor, "%ld strings compared with strtof", nstrings);
+	ok(ntaken > 0 || vec_kernels_usable(1) == NULL, "%ld of them compared in blocks", ntaken);
 	test_share_of_slow();
-	test_dense();
-	test_sparse();
-	test_most_elements();
+	for (int k = 0; vec_kernels_usable(k) != NULL; k++)
+	{
+		vec_kernels = vec_kernels_usable(k);
+		test_dense();
+		test_sparse();
+		test_most_elements();
+		test_shapes();
+		test_random_literals(20000 * (factor > 0 ? factor : 1));
+	}
 
 	printf("1..%d\n", ntests);
 	return nfailed != 0;
