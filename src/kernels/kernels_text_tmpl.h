@@ -23,7 +23,7 @@
  */
 #ifdef T_LOAD
 
-/* usual numbers have 8 to 15 bytes: that many in 64 */
+/* numbers of nine digits have 11 to 14 bytes: five or six commas in 64 */
 #define PLACES_AT_ONCE	6
 
 /* append the places of set bits, some at a time; returns how many there are */
