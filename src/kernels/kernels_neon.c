@@ -268,6 +268,8 @@ mask_of_byte(const char *p, char c)
 #define B_SWAP32(x)				vrev32q_u8(x)
 #define B_SWAP16(x)				vrev16q_u8(x)
 
+/* pairs of numbers are stored as one: the first must come lowest */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define T_LOAD(p)				vld1q_u8((const uint8_t *) (p))
 #define T_STORE(p, x)			vst1q_u8(p, x)
 #define T_ALL(byte)				vdupq_n_u8(byte)
@@ -280,6 +282,7 @@ mask_of_byte(const char *p, char c)
 #define T_WIDE_ABOVE(x, byte)	T_ABOVE(x, byte)
 #define T_JOIN(x, y)			join_digits(x, y)
 #define T_MASK64(p, byte)		mask_of_byte(p, byte)
+#endif
 
 #include "kernels/kernels_tmpl.h"
 
