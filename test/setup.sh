@@ -20,6 +20,7 @@ WORK=
 SERVER_DATA=
 SERVER_ENV=					# what only the server process gets
 SETUP_DROPIN=
+CREATECLUSTER_D=/etc/postgresql-common/createcluster.d
 
 say()
 {
@@ -114,10 +115,11 @@ apt_install()
 
 	# shellcheck disable=SC2086
 	$_apt install --no-install-recommends postgresql-common </dev/null
-	if [ -d /etc/postgresql-common/createcluster.d ]
+	if grep -q "^include_dir.*$CREATECLUSTER_D" /etc/postgresql-common/createcluster.conf 2>/dev/null
 	then
-		SETUP_DROPIN=/etc/postgresql-common/createcluster.d/vecext-setup.conf
-		echo 'create_main_cluster = false' | $_sudo tee $SETUP_DROPIN >/dev/null
+		$_sudo mkdir -p "$CREATECLUSTER_D"
+		SETUP_DROPIN=$CREATECLUSTER_D/vecext-setup.conf
+		echo 'create_main_cluster = false' | $_sudo tee "$SETUP_DROPIN" >/dev/null
 	fi
 	# shellcheck disable=SC2086
 	$_apt install --no-install-recommends "$@" </dev/null
@@ -127,12 +129,10 @@ apt_install()
 remove_dropin()
 {
 	[ -n "$SETUP_DROPIN" ] || return 0
-	if [ "$(id -u)" -eq 0 ]
-	then
-		rm -f "$SETUP_DROPIN"
-	else
-		sudo -n rm -f "$SETUP_DROPIN"
-	fi
+	_sudo=
+	[ "$(id -u)" -eq 0 ] || _sudo='sudo -n'
+	$_sudo rm -f "$SETUP_DROPIN"
+	$_sudo rmdir "$CREATECLUSTER_D" 2>/dev/null || true
 	SETUP_DROPIN=
 }
 

@@ -15,6 +15,8 @@
 
 typedef __m256 Lane;
 typedef __m256i BitLane;
+typedef __m256i IndexLane;
+typedef __m256i IndexMatch;
 typedef struct WideLane
 {
 	__m256d		low;
@@ -28,6 +30,15 @@ first_lanes(int n)
 	static const int32_t mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
 
 	return _mm256_loadu_si256((const __m256i *) (mask + 8 - n));
+}
+
+/* all ones in the lanes whose bit is set */
+VEC_TARGET VEC_INLINE __m256i
+lanes_of_bits(unsigned bits)
+{
+	__m256i		bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+
+	return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int) bits), bit), bit);
 }
 
 /* n halves, 0 < n < 8 */
@@ -81,6 +92,14 @@ wide_zero(void)
 {
 	WideLane	w = {_mm256_setzero_pd(), _mm256_setzero_pd()};
 
+	return w;
+}
+
+VEC_TARGET VEC_INLINE WideLane
+add_wide(WideLane w, Lane x)
+{
+	w.low = _mm256_add_pd(w.low, _mm256_cvtps_pd(_mm256_castps256_ps128(x)));
+	w.high = _mm256_add_pd(w.high, _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)));
 	return w;
 }
 
@@ -152,7 +171,16 @@ swap32(__m256i x)
 #define L_STORE_PART_F32(p, x, n)	_mm256_maskstore_ps(p, first_lanes(n), x)
 #define L_STORE_PART_F16(p, x, n)	store_part_f16(p, x, n)
 
+#define L_PICK_F32(p, n, bits)	((void) (n), _mm256_maskload_ps(p, lanes_of_bits(bits)))
+
+#define I_LOAD(p)				_mm256_loadu_si256((const __m256i *) (p))
+#define I_PART(p, n)			_mm256_maskload_epi32(p, first_lanes(n))
+#define I_EQUAL(x, index)		_mm256_cmpeq_epi32(x, _mm256_set1_epi32(index))
+#define I_OR(x, y)				_mm256_or_si256(x, y)
+#define I_BITS(match)			((unsigned) _mm256_movemask_ps(_mm256_castsi256_ps(match)))
+
 #define W_ZERO()				wide_zero()
+#define W_ADD(w, x)				add_wide(w, x)
 #define W_ADD_SQUARE(w, x)		add_square(w, x)
 #define W_SUM(w)				sum_wide(w)
 

@@ -19,6 +19,8 @@
 
 typedef __m512 Lane;
 typedef __m512i BitLane;
+typedef __m512i IndexLane;
+typedef __mmask16 IndexMatch;
 typedef struct WideLane
 {
 	__m512d		low;
@@ -30,6 +32,14 @@ wide_zero(void)
 {
 	WideLane	w = {_mm512_setzero_pd(), _mm512_setzero_pd()};
 
+	return w;
+}
+
+VEC_TARGET VEC_INLINE WideLane
+add_wide(WideLane w, Lane x)
+{
+	w.low = _mm512_add_pd(w.low, _mm512_cvtps_pd(_mm512_castps512_ps256(x)));
+	w.high = _mm512_add_pd(w.high, _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)));
 	return w;
 }
 
@@ -66,7 +76,7 @@ swap32(__m512i x)
 }
 
 /* the first n of 16 lanes, of 64 bytes */
-#define FIRST16(n)				((__mmask16) ((1u << (n)) - 1))
+#define FIRST16(n)				((__mmask16) FIRST_BITS(n))
 #define FIRST64(n)				((__mmask64) ((UINT64_C(1) << (n)) - 1))
 
 #define TO_HALF(x)				_mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)
@@ -88,7 +98,16 @@ swap32(__m512i x)
 #define L_STORE_PART_F32(p, x, n)	_mm512_mask_storeu_ps(p, FIRST16(n), x)
 #define L_STORE_PART_F16(p, x, n)	_mm256_mask_storeu_epi16(p, FIRST16(n), TO_HALF(x))
 
+#define L_PICK_F32(p, n, bits)	((void) (n), _mm512_maskz_loadu_ps((__mmask16) (bits), p))
+
+#define I_LOAD(p)				_mm512_loadu_si512(p)
+#define I_PART(p, n)			_mm512_maskz_loadu_epi32(FIRST16(n), p)
+#define I_EQUAL(x, index)		_mm512_cmpeq_epi32_mask(x, _mm512_set1_epi32(index))
+#define I_OR(x, y)				_mm512_kor(x, y)
+#define I_BITS(match)			((unsigned) (match))
+
 #define W_ZERO()				wide_zero()
+#define W_ADD(w, x)				add_wide(w, x)
 #define W_ADD_SQUARE(w, x)		add_square(w, x)
 #define W_SUM(w)				_mm512_reduce_add_pd(_mm512_add_pd((w).low, (w).high))
 

@@ -31,6 +31,9 @@ typedef enum VecOp
 	VEC_OP_L1					/* |x - y| */
 } VecOp;
 
+/* the lowest n of 32 bits, 0 <= n < 32 */
+#define FIRST_BITS(n)		((1u << (n)) - 1)
+
 /* the tables; a CPU may run one only if vec_kernels_usable() lists it */
 extern const VecKernels vec_kernels_scalar;
 

@@ -15,6 +15,8 @@
 
 typedef float32x4_t Lane;
 typedef uint8x16_t BitLane;
+typedef int32x4_t IndexLane;
+typedef uint32x4_t IndexMatch;
 typedef struct WideLane
 {
 	float64x2_t low;
@@ -34,6 +36,25 @@ load_part_f32(const void *p, int n)
 	if (n > 2)
 		memcpy(&x[2], bytes + 2 * sizeof(float), sizeof(float));
 	return vld1q_f32(x);
+}
+
+/* 1, 2, 4, 8 */
+VEC_INLINE uint32x4_t
+lane_bits(void)
+{
+	static const uint32_t bits[4] = {1, 2, 4, 8};
+
+	return vld1q_u32(bits);
+}
+
+/* of n floats, 0 < n <= 4, those whose bit is set */
+VEC_INLINE float32x4_t
+pick_f32(const float *p, int n, unsigned bits)
+{
+	float32x4_t x = n == 4 ? vld1q_f32(p) : load_part_f32(p, n);
+	uint32x4_t	wanted = vtstq_u32(vdupq_n_u32(bits), lane_bits());
+
+	return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), wanted));
 }
 
 /* n halves, 0 < n < 4 */
@@ -99,6 +120,14 @@ wide_zero(void)
 }
 
 VEC_INLINE WideLane
+add_wide(WideLane w, float32x4_t x)
+{
+	w.low = vaddq_f64(w.low, vcvt_f64_f32(vget_low_f32(x)));
+	w.high = vaddq_f64(w.high, vcvt_high_f64_f32(x));
+	return w;
+}
+
+VEC_INLINE WideLane
 add_square(WideLane w, float32x4_t x)
 {
 	float64x2_t low = vcvt_f64_f32(vget_low_f32(x));
@@ -135,7 +164,16 @@ flush_counts(uint8x16_t acc, uint8x16_t counts)
 #define L_STORE_PART_F32(p, x, n)	store_part_f32(p, x, n)
 #define L_STORE_PART_F16(p, x, n)	store_part_f16(p, x, n)
 
+#define L_PICK_F32(p, n, bits)	pick_f32(p, n, bits)
+
+#define I_LOAD(p)				vld1q_s32(p)
+#define I_PART(p, n)			vreinterpretq_s32_f32(load_part_f32(p, n))
+#define I_EQUAL(x, index)		vceqq_s32(x, vdupq_n_s32(index))
+#define I_OR(x, y)				vorrq_u32(x, y)
+#define I_BITS(match)			((unsigned) vaddvq_u32(vandq_u32(match, lane_bits())))
+
 #define W_ZERO()				wide_zero()
+#define W_ADD(w, x)				add_wide(w, x)
 #define W_ADD_SQUARE(w, x)		add_square(w, x)
 #define W_SUM(w)				vaddvq_f64(vaddq_f64((w).low, (w).high))
 

@@ -16,6 +16,8 @@
 typedef float Lane;
 typedef double WideLane;
 typedef uint64_t BitLane;
+typedef int32_t IndexLane;
+typedef bool IndexMatch;
 
 static inline float
 load_f32(const void *p)
@@ -33,6 +35,19 @@ load_bits(const void *p)
 
 	memcpy(&x, p, sizeof(x));
 	return x;
+}
+
+/* *p or zero; masked, as compilers would rather branch */
+static inline float
+pick_f32(const void *p, unsigned bits)
+{
+	uint32_t	x;
+	float		result;
+
+	memcpy(&x, p, sizeof(x));
+	x &= -(uint32_t) (bits & 1);
+	memcpy(&result, &x, sizeof(result));
+	return result;
 }
 
 static inline void
@@ -167,7 +182,16 @@ swap32(uint64_t x)
 #define L_STORE_PART_F32(p, x, n)	((void) (n), store_f32(p, x))
 #define L_STORE_PART_F16(p, x, n)	((void) (n), store_f16(p, x))
 
+#define L_PICK_F32(p, n, bits)	((void) (n), pick_f32(p, bits))
+
+#define I_LOAD(p)				(*(p))
+#define I_PART(p, n)			((void) (n), *(p))
+#define I_EQUAL(x, index)		((x) == (index))
+#define I_OR(x, y)				((x) | (y))
+#define I_BITS(match)			((unsigned) (match))
+
 #define W_ZERO()				0.0
+#define W_ADD(w, x)				((w) + (x))
 #define W_ADD_SQUARE(w, x)		add_square(w, x)
 #define W_SUM(w)				(w)
 

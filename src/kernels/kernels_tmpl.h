@@ -17,8 +17,14 @@
  *	L_LOAD_F16(p) L_PART_F16(p, n)			halves, widened
  *	L_STORE_F32(p, x) L_STORE_PART_F32(p, x, n)
  *	L_STORE_F16(p, x) L_STORE_PART_F16(p, x, n)	rounded to nearest even
+ *	L_PICK_F32(p, n, bits)		the lanes below n whose bit is set, 0 < n <= width;
+ *								the others zero
  *	WideLane					as many doubles
- *	W_ZERO() W_ADD_SQUARE(w, x) W_SUM(w)	x is a Lane
+ *	W_ZERO() W_ADD(w, x) W_ADD_SQUARE(w, x) W_SUM(w)	x is a Lane
+ *	IndexLane, IndexMatch		int32_t, as many as floats; how comparisons come out
+ *	I_LOAD(p) I_PART(p, n)		p is aligned as int32_t
+ *	I_EQUAL(x, index)			the lanes equal to one index
+ *	I_OR I_BITS(match)			either; as one bit per lane, the first lowest
  *	BitLane, B_WIDTH			bytes, how many
  *	B_ZERO() B_LOAD(p) B_PART(p, n) B_STORE(p, x) B_XOR B_AND
  *	B_SWAP32(x) B_SWAP16(x)		reverse the bytes of each 4 or 2
