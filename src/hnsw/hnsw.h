@@ -1,0 +1,176 @@
+/*-------------------------------------------------------------------------
+ *
+ * hnsw.h
+ *	  What the files of this folder share.  README.md has the protocol.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VECEXT_HNSW_H
+#define VECEXT_HNSW_H
+
+#include "compat.h"
+
+#include "access/amapi.h"
+#include "access/generic_xlog.h"
+#include "graph/search.h"
+#include "hnsw/hnsw_page.h"
+#include "quant/quant.h"
+#include "storage/bufmgr.h"
+#include "types/metric.h"
+#include "utils/relcache.h"
+
+/* limits and defaults of the options */
+#define HNSW_DEFAULT_M				16
+#define HNSW_MIN_M					2
+#define HNSW_MAX_M					100
+#define HNSW_DEFAULT_EF_CONSTRUCTION	64
+#define HNSW_MIN_EF_CONSTRUCTION	4
+#define HNSW_MAX_EF_CONSTRUCTION	1000
+#define HNSW_DEFAULT_EF_SEARCH		40
+#define HNSW_MAX_EF_SEARCH			1000
+
+typedef struct HnswOptions
+{
+	int32		vl_len_;		/* varlena header (do not touch directly!) */
+	int			m;
+	int			ef_construction;
+	int			refine;			/* RefineKind, or -1: chosen by dimensions */
+	int			nav_bits;		/* 0: chosen by dimensions */
+	int			sketch_bits;	/* -1: chosen; 0: no sketches */
+} HnswOptions;
+
+typedef enum HnswIterativeScan
+{
+	HNSW_ITERATIVE_OFF,
+	HNSW_ITERATIVE_RELAXED,
+	HNSW_ITERATIVE_STRICT
+} HnswIterativeScan;
+
+/* settings: hnsw.c */
+extern int	hnsw_ef_search;
+extern int	hnsw_iterative_scan;
+extern int	hnsw_max_scan_tuples;
+extern double hnsw_scan_mem_multiplier;
+
+/*
+ * An index as every operation sees it: what the build fixed, and copies of the
+ * hints.  Lives in its own memory context, cached per backend by storage
+ * (relfilenumber and build_id), pinned while in use.
+ */
+typedef struct HnswIndex
+{
+	RelFileLocatorCompat locator;
+	uint64		build_id;
+	int			pins;
+	MemoryContext context;
+
+	const VecMetric *metric;
+	HnswParams	params;
+	QuantModel *model;			/* NULL for exact codes */
+	SlotLayout	layout;
+	int			slots_per_page; /* nav slots */
+	int			uppers_per_page;	/* 0: an upper slot does not fit a page */
+	uint8_t    *entry;			/* copy of the entry slot, or NULL */
+	size_t		entry_bytes;
+
+	/* copies of what the metapage said when last read */
+	uint32		entry_upper;
+	uint32		entry_node;
+	int			entry_level;
+	uint32		nsegments;
+	HnswSegment segments[HNSW_MAX_SEGMENTS];
+} HnswIndex;
+
+/* hnswindex.c: opening, addresses, checked page access */
+extern HnswIndex *hnsw_open(Relation rel);
+extern void hnsw_close(HnswIndex *index);
+extern void hnsw_refresh(HnswIndex *index, Relation rel);
+extern void hnsw_layout(const HnswParams *params, const QuantModel *model, SlotLayout *layout);
+extern uint32 hnsw_node_limit(const HnswIndex *index);
+extern bool hnsw_locate(const HnswIndex *index, uint32 node, BlockNumber *blkno, int *slot);
+extern bool hnsw_locate_refine(const HnswIndex *index, uint32 node, BlockNumber *blkno,
+							   int *offset);
+extern uint32 hnsw_node_at(const HnswIndex *index, BlockNumber blkno, int slot);
+extern Buffer hnsw_read(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind);
+extern Buffer hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind);
+extern uint8_t *hnsw_slot(const HnswIndex *index, Page page, int slot);
+extern void hnsw_page_init(Page page, HnswPageKind kind, Size used);
+extern void hnsw_corrupt(Relation rel, BlockNumber blkno, const char *what) pg_attribute_noreturn_compat;
+
+/* hnswvalue.c: from a datum to what is stored, and queries */
+typedef struct HnswValue
+{
+	struct varlena *plain;		/* the value, detoasted */
+	float	   *floats;			/* compact: its elements, of unit length for cosine */
+	float	   *nav;			/* compact: its image in nav space */
+	uint8_t    *code;			/* layout.code_size bytes */
+	uint8_t    *refine;			/* params.refine_size bytes */
+	bool		defined;		/* false: no distance to anything, kept out of the graph */
+} HnswValue;
+
+extern HnswValue *hnsw_value(HnswIndex *index, Datum datum);
+
+/*
+ * A query and the memory of its searches; the context of GS_ macros.  Pins and
+ * locks at most one page at a time and leaves none after a call.
+ */
+typedef struct HnswQuery
+{
+	HnswIndex  *index;
+	Relation	rel;
+	struct varlena *plain;		/* NULL: every distance is zero */
+	float	   *floats;			/* compact: as in HnswValue */
+	double		norm;			/* compact: refine_query_norm() */
+	QuantQuery *quant;			/* NULL for exact codes */
+	GraphSearch search;
+	Buffer		nav_buffer;		/* while a slot is pinned */
+	Buffer		upper_buffer;
+	BlockNumber nav_blkno;
+	StringInfo	exact;			/* exact codes: where a long value is put together */
+} HnswQuery;
+
+extern HnswQuery *hnsw_query(HnswIndex *index, Relation rel, Datum datum, bool isnull,
+							 int max_ef, int max_keep);
+extern void hnsw_search(HnswQuery *query, int ef, int keep);
+extern float hnsw_code_distance(HnswQuery *query, const uint8_t *code);
+extern float hnsw_pair_distance(HnswIndex *index, Relation rel, const uint8_t *a,
+								const uint8_t *b);
+extern RefineResult hnsw_refine(HnswQuery *query, uint32 node);
+
+/* TIDs of a node, copied under lock; false if the node is not the one meant */
+extern bool hnsw_node_tids(Relation rel, HnswIndex *index, uint32 node, uint16 generation,
+						   ItemPointerData **tids, int *ntids);
+
+/* hnswtids.c: chains of TIDs; caller holds the nav page exclusively, registered in state */
+extern void hnsw_add_tid(Relation rel, HnswIndex *index, GenericXLogState *state, uint8_t *slot,
+						 ItemPointer tid);
+extern bool hnsw_remove_tids(Relation rel, HnswIndex *index, uint8_t *slot,
+							 IndexBulkDeleteCallback callback, void *callback_state,
+							 double *removed, double *kept);
+
+/* hnswspace.c: blocks and free slots */
+extern void hnsw_add_segment(Relation rel, HnswIndex *index);
+extern bool hnsw_free_slot(Relation rel, HnswIndex *index, uint32 near_node, Buffer *buffer,
+						   uint32 *node);
+extern bool hnsw_new_upper(Relation rel, HnswIndex *index, int levels, uint32 *upper);
+
+/* access method callbacks, by file */
+extern IndexBuildResult *hnswbuild(Relation heap, Relation rel, struct IndexInfo *info);
+extern void hnswbuildempty(Relation rel);
+extern bool hnswinsert(Relation rel, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
+					   IndexUniqueCheck unique, bool unchanged, struct IndexInfo *info);
+extern void hnsw_insert_value(Relation rel, HnswIndex *index, HnswValue *value, ItemPointer tid);
+extern IndexBulkDeleteResult *hnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+											 IndexBulkDeleteCallback callback, void *state);
+extern IndexBulkDeleteResult *hnswvacuumcleanup(IndexVacuumInfo *info,
+												IndexBulkDeleteResult *stats);
+extern IndexScanDesc hnswbeginscan(Relation rel, int nkeys, int norderbys);
+extern void hnswrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
+					   int norderbys);
+extern bool hnswgettuple(IndexScanDesc scan, ScanDirection dir);
+extern void hnswendscan(IndexScanDesc scan);
+extern void hnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
+							 Cost *startup, Cost *total, Selectivity *selectivity,
+							 double *correlation, double *pages);
+
+#endif							/* VECEXT_HNSW_H */
