@@ -95,7 +95,7 @@ extern Buffer hnsw_read(Relation rel, BlockNumber blkno, int mode, HnswPageKind 
 extern Buffer hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind);
 extern uint8_t *hnsw_slot(const HnswIndex *index, Page page, int slot);
 extern void hnsw_page_init(Page page, HnswPageKind kind, Size used);
-extern pg_noreturn void hnsw_corrupt(Relation rel, BlockNumber blkno, const char *what);
+pg_noreturn extern void hnsw_corrupt(Relation rel, BlockNumber blkno, const char *what);
 
 /* hnswvalue.c: from a datum to what is stored, and queries */
 typedef struct HnswValue
