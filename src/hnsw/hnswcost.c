@@ -58,9 +58,7 @@ shape_of_index(Oid indexoid, Shape *shape)
 	Relation	rel = index_open(indexoid, NoLock);
 	HnswOptions *options = (HnswOptions *) rel->rd_options;
 	int			typmod = TupleDescAttr(RelationGetDescr(rel), 0)->atttypmod;
-	const VecMetric *metric = (const VecMetric *)
-		DatumGetPointer(FunctionCall0Coll(index_getprocinfo(rel, 1, VEC_METRIC_PROC),
-										  InvalidOid));
+	const VecMetric *metric = hnsw_metric(rel);
 
 	shape->dim = typmod > 0 ? typmod : 100;
 	if (metric->type->nnz != NULL)

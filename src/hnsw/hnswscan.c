@@ -22,10 +22,10 @@
 
 #include "access/relscan.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "hnsw/hnswscan.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -40,7 +40,7 @@
 #define SH_ELEMENT_TYPE	HnswSeen
 #define SH_KEY_TYPE		uint64
 #define SH_KEY			key
-#define SH_HASH_KEY(table, key)	((uint32) murmurhash64(key))
+#define SH_HASH_KEY(table, key)	((uint32) ((key) * UINT64CONST(0x9E3779B97F4A7C15) >> 32))
 #define SH_EQUAL(table, a, b)	((a) == (b))
 #define SH_SCOPE		static inline
 #define SH_DEFINE
@@ -405,10 +405,11 @@ start_scan(IndexScanDesc scan, HnswScan *so)
 	{
 		MemoryContext old = MemoryContextSwitchTo(so->context);
 
-		so->index = hnsw_open(so->rel);
+		so->index = hnsw_open(so->rel);	/* pinned by the context */
 		MemoryContextSwitchTo(old);
 	}
-	hnsw_refresh(so->index, so->rel);
+	else
+		hnsw_refresh(so->index, so->rel);
 	prepare_query(so, hnsw_beam(so->ef));
 	so->constant = so->isnull || !so->index->metric->is_defined(so->query->plain);
 	so->recheck = !so->constant && so->index->params.codec == HNSW_CODEC_COMPACT &&
@@ -452,8 +453,6 @@ hnswendscan(IndexScanDesc scan)
 {
 	HnswScan   *so = (HnswScan *) scan->opaque;
 
-	if (so->index != NULL)
-		hnsw_close(so->index);
 	MemoryContextDelete(so->context);
 	pfree(so);
 	scan->opaque = NULL;
