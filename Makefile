@@ -49,6 +49,9 @@ OBJS = \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
+	src/hnsw/hnswscan.o \
+	src/hnsw/hnswsweep.o \
+	src/hnsw/hnswcost.o \
 	src/settings.o \
 	src/guard.o \
 	src/vecext.o
