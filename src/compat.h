@@ -58,6 +58,24 @@
 #define vacuum_delay_point_compat() vacuum_delay_point()
 #endif
 
+/* PG 16 named relfilenodes anew. */
+#if PG_VERSION_NUM >= 160000
+#define RelFileLocatorCompat	RelFileLocator
+#define relation_locator_compat(rel)	((rel)->rd_locator)
+#define locator_equals_compat(a, b)		RelFileLocatorEquals(a, b)
+#else
+#define RelFileLocatorCompat	RelFileNode
+#define relation_locator_compat(rel)	((rel)->rd_node)
+#define locator_equals_compat(a, b)		RelFileNodeEquals(a, b)
+#endif
+
+/* Fields IndexAmRoutine gained for which our value is not zero. */
+#if PG_VERSION_NUM >= 170000
+#define VEC_AM_ROUTINE_COMPAT	.amcanbuildparallel = true,
+#else
+#define VEC_AM_ROUTINE_COMPAT
+#endif
+
 /* PG 18 wrote pg_noreturn in front for what was pg_attribute_noreturn() behind. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))

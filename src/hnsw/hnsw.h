@@ -14,6 +14,8 @@
 #include "access/generic_xlog.h"
 #include "graph/search.h"
 #include "hnsw/hnsw_page.h"
+#include "lib/ilist.h"
+#include "lib/stringinfo.h"
 #include "quant/quant.h"
 #include "storage/bufmgr.h"
 #include "types/metric.h"
@@ -28,6 +30,8 @@
 #define HNSW_MAX_EF_CONSTRUCTION	1000
 #define HNSW_DEFAULT_EF_SEARCH		40
 #define HNSW_MAX_EF_SEARCH			1000
+
+#define HNSW_MAX_LEVEL				15
 
 typedef struct HnswOptions
 {
@@ -55,18 +59,21 @@ extern double hnsw_scan_mem_multiplier;
 /*
  * An index as every operation sees it: what the build fixed, and copies of the
  * hints.  Lives in its own memory context, cached per backend by storage
- * (relfilenumber and build_id), pinned while in use.
+ * (relfilenumber and build_id), kept while a memory context that opened it lives.
  */
 typedef struct HnswIndex
 {
 	RelFileLocatorCompat locator;	/* compat.h: RelFileNode before PG 16 */
 	uint64		build_id;
-	int			pins;
+	struct HnswPin *pins;		/* by memory context; none: may be dropped */
+	dlist_node	cached;
 	MemoryContext context;
+	Size		bytes;			/* of the context, for the cache's limit */
 
 	const VecMetric *metric;
 	HnswParams	params;
 	QuantModel *model;			/* NULL for exact codes */
+	Size		plain_size;		/* most bytes of a plain value */
 	SlotLayout	layout;
 	int			slots_per_page; /* nav slots */
 	int			uppers_per_page;	/* 0: an upper slot does not fit a page */
@@ -82,8 +89,8 @@ typedef struct HnswIndex
 } HnswIndex;
 
 /* hnswindex.c: opening, addresses, checked page access */
+extern const VecMetric *hnsw_metric(Relation rel);
 extern HnswIndex *hnsw_open(Relation rel);
-extern void hnsw_close(HnswIndex *index);
 extern void hnsw_refresh(HnswIndex *index, Relation rel);
 extern void hnsw_layout(const HnswParams *params, const QuantModel *model, SlotLayout *layout);
 extern uint32 hnsw_node_limit(const HnswIndex *index);
@@ -109,6 +116,10 @@ typedef struct HnswValue
 } HnswValue;
 
 extern HnswValue *hnsw_value(HnswIndex *index, Datum datum);
+extern const struct varlena *hnsw_check_plain(const HnswIndex *index, const void *bytes,
+											  Size size);
+extern Size hnsw_record_size(const VecMetric *metric, RefineKind refine, int dim);
+extern void hnsw_record_encode(const HnswIndex *index, const HnswValue *value, uint8_t *record);
 
 /*
  * A query and the memory of its searches; the context of GS_ macros.  Pins and
@@ -126,7 +137,8 @@ typedef struct HnswQuery
 	Buffer		nav_buffer;		/* while a slot is pinned */
 	Buffer		upper_buffer;
 	BlockNumber nav_blkno;
-	StringInfo	exact;			/* exact codes: where a long value is put together */
+	uint8_t    *record;			/* compact: where a refine record is put together */
+	uint8_t    *exact;			/* exact codes: where a long value is */
 } HnswQuery;
 
 extern HnswQuery *hnsw_query(HnswIndex *index, Relation rel, Datum datum, bool isnull,
