@@ -81,6 +81,24 @@
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/* PG 18 counts the searches of an index scan for EXPLAIN (commit 0fbceae841). */
+#if PG_VERSION_NUM >= 180000
+#define index_scan_count_compat(scan) \
+	do { \
+		if ((scan)->instrument != NULL) \
+			(scan)->instrument->nsearches++; \
+	} while (0)
+#else
+#define index_scan_count_compat(scan) ((void) 0)
+#endif
+
+/* PG 18 prefers paths by how many disabled nodes they have, before their cost. */
+#if PG_VERSION_NUM >= 180000
+#define path_disable_compat(path, n) ((path)->disabled_nodes = (n))
+#else
+#define path_disable_compat(path, n) ((void) 0)
+#endif
+
 /* PG 18 lets a library tell its name and version. */
 #if PG_VERSION_NUM >= 180000
 #define PG_MODULE_MAGIC_COMPAT	PG_MODULE_MAGIC_EXT(.name = "vecext", .version = "1.0")
