@@ -11,6 +11,7 @@
 #include "compat.h"
 
 #include "access/amapi.h"
+#include "access/genam.h"
 #include "access/generic_xlog.h"
 #include "graph/search.h"
 #include "hnsw/hnsw_page.h"
@@ -33,6 +34,18 @@
 
 #define HNSW_MAX_LEVEL				15
 
+/* of an operator class: the ordering operator; the metric */
+#define HNSW_NSTRATEGIES			1
+#define HNSW_NPROCS					1
+
+/* phases of a build; 1 is the server's "initializing" */
+#define HNSW_PHASE_SAMPLE			2
+#define HNSW_PHASE_TRAIN			3
+#define HNSW_PHASE_LOAD				4
+#define HNSW_PHASE_FINISH			5
+#define HNSW_PHASE_WRITE			6
+#define HNSW_PHASE_INSERT			7
+
 typedef struct HnswOptions
 {
 	int32		vl_len_;		/* varlena header (do not touch directly!) */
@@ -50,7 +63,9 @@ typedef enum HnswIterativeScan
 	HNSW_ITERATIVE_STRICT
 } HnswIterativeScan;
 
-/* settings: hnsw.c */
+/* hnsw.c, hnswvalidate.c */
+extern void hnsw_init(void);
+extern bool hnswvalidate(Oid opclass);
 extern int	hnsw_ef_search;
 extern int	hnsw_iterative_scan;
 extern int	hnsw_max_scan_tuples;
