@@ -182,6 +182,12 @@ search_batch(HnswScan *so, int beam)
 	so->nready = (int) Min(so->nfound, so->target - so->returned);
 }
 
+static int
+beam_for(const HnswScan *so, int ef)
+{
+	return hnsw_beam(so->index->layout.ngroups > 0, ef);
+}
+
 /* start the sweep: under strict_order behind the last returned, else with all */
 static void
 start_sweep(HnswScan *so)
@@ -202,16 +208,24 @@ start_sweep(HnswScan *so)
 static void
 start_batches(HnswScan *so)
 {
-	int			beam = hnsw_beam(so->ef);
+	int			beam = beam_for(so, so->ef);
 
 	so->target = so->ef;
 	if (so->mode == HNSW_ITERATIVE_OFF)
 		so->max_tuples = so->ef;
 	if (so->constant || hnsw_node_limit(so->index) / SMALL_SHARE <= (uint32) beam)
-		start_sweep(so);
-	else
 	{
-		so->phase = HNSW_PHASE_SEARCH;
+		start_sweep(so);
+		return;
+	}
+	so->phase = HNSW_PHASE_SEARCH;
+	search_batch(so, beam);
+
+	/* there is no other batch: fill this one */
+	for (int i = 0; i < 3 && so->mode == HNSW_ITERATIVE_OFF && so->nfound < so->ef &&
+		 !so->exhausted; i++)
+	{
+		beam *= 2;
 		search_batch(so, beam);
 	}
 }
@@ -236,8 +250,8 @@ after_search(HnswScan *so)
 	}
 
 	remember_returned(so);
-	so->target = so->target > INT_MAX / 4 ? INT_MAX / 2 : so->target * 2;
-	beam = hnsw_beam(so->target);
+	so->target = so->target > INT_MAX / 8 ? INT_MAX / 4 : so->target * 2;
+	beam = beam_for(so, so->target);
 	if (so->exhausted || (uint32) beam > hnsw_node_limit(so->index) / SWEEP_SHARE ||
 		search_size(beam, beam) > so->memory)
 		start_sweep(so);
@@ -410,7 +424,7 @@ start_scan(IndexScanDesc scan, HnswScan *so)
 	}
 	else
 		hnsw_refresh(so->index, so->rel);
-	prepare_query(so, hnsw_beam(so->ef));
+	prepare_query(so, beam_for(so, so->ef));
 	so->constant = so->isnull || !so->index->metric->is_defined(so->query->plain);
 	so->recheck = !so->constant && so->index->params.codec == HNSW_CODEC_COMPACT &&
 		so->index->params.refine != REFINE_FULL;

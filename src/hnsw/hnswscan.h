@@ -120,11 +120,15 @@ extern void hnsw_scan_room(HnswScan *so, int n);
 /* hnswsweep.c */
 extern void hnsw_sweep(HnswScan *so);
 
-/* beam of a search that shall return ef nodes */
+/*
+ * Beam of a search that shall return ef nodes, with the recall of a search by
+ * exact distances and a beam of ef.  Estimates from sketches put a node into
+ * the beam several times, so that it is about twice as long as it has nodes.
+ */
 static inline int
-hnsw_beam(int ef)
+hnsw_beam(bool sketches, int ef)
 {
-	return ef + ef / 4 + 4;
+	return sketches ? 2 * ef + 8 : ef + ef / 8 + 2;
 }
 
 #endif							/* VECEXT_HNSWSCAN_H */
