@@ -20,6 +20,18 @@ OBJS = \
 	src/kernels/dispatch.o \
 	src/kernels/float_parse.o \
 	src/kernels/literal.o \
+	src/quant/model.o \
+	src/quant/rotate.o \
+	src/quant/pca.o \
+	src/quant/navcode.o \
+	src/quant/query.o \
+	src/quant/sketch.o \
+	src/quant/refine.o \
+	src/graph/slot.o \
+	src/graph/search.o \
+	src/graph/graph.o \
+	src/graph/build.o \
+	src/graph/finish.o \
 	src/types/common.o \
 	src/types/dense_io.o \
 	src/types/dense_ops.o \
@@ -34,6 +46,11 @@ OBJS = \
 	src/types/subscript.o \
 	src/types/statistics.o \
 	src/types/cost.o \
+	src/hnsw/hnswindex.o \
+	src/hnsw/hnswvalue.o \
+	src/hnsw/hnswquery.o \
+	src/hnsw/hnswvalidate.o \
+	src/hnsw/hnsw.o \
 	src/settings.o \
 	src/guard.o \
 	src/vecext.o

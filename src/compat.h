@@ -58,6 +58,24 @@
 #define vacuum_delay_point_compat() vacuum_delay_point()
 #endif
 
+/* PG 16 named relfilenodes anew. */
+#if PG_VERSION_NUM >= 160000
+#define RelFileLocatorCompat	RelFileLocator
+#define relation_locator_compat(rel)	((rel)->rd_locator)
+#define locator_equals_compat(a, b)		RelFileLocatorEquals(a, b)
+#else
+#define RelFileLocatorCompat	RelFileNode
+#define relation_locator_compat(rel)	((rel)->rd_node)
+#define locator_equals_compat(a, b)		RelFileNodeEquals(a, b)
+#endif
+
+/* Fields IndexAmRoutine gained for which our value is not zero. */
+#if PG_VERSION_NUM >= 170000
+#define VEC_AM_ROUTINE_COMPAT	.amcanbuildparallel = true,
+#else
+#define VEC_AM_ROUTINE_COMPAT
+#endif
+
 /* PG 18 wrote pg_noreturn in front for what was pg_attribute_noreturn() behind. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))
@@ -86,6 +104,24 @@ vec_extend_compat(Relation rel, int n, Buffer *buffers, BlockNumber *first)
 	return 1;
 #endif
 }
+
+/* PG 18 counts the searches of an index scan for EXPLAIN (commit 0fbceae841). */
+#if PG_VERSION_NUM >= 180000
+#define index_scan_count_compat(scan) \
+	do { \
+		if ((scan)->instrument != NULL) \
+			(scan)->instrument->nsearches++; \
+	} while (0)
+#else
+#define index_scan_count_compat(scan) ((void) 0)
+#endif
+
+/* PG 18 prefers paths by how many disabled nodes they have, before their cost. */
+#if PG_VERSION_NUM >= 180000
+#define path_disable_compat(path, n) ((path)->disabled_nodes = (n))
+#else
+#define path_disable_compat(path, n) ((void) 0)
+#endif
 
 /* PG 18 lets a library tell its name and version. */
 #if PG_VERSION_NUM >= 180000

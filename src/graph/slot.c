@@ -89,6 +89,7 @@ slot_init(const SlotLayout *layout, uint8_t *slot, int level, const uint8_t *tid
 	head.level = (uint8_t) level;
 	head.generation = slot_head(slot)->generation;
 	head.more = LINK_NONE;
+	head.upper = LINK_NONE;
 	memcpy(head.tid, tid, SLOT_TID_SIZE);
 	memset(slot, 0, layout->size);
 	memcpy(slot, &head, sizeof(head));

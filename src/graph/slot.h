@@ -19,7 +19,7 @@
  *	  8     6  tid          heap row, as ItemPointerData
  *	 14     2  unused       zero
  *	 16     4  more          further rows of the node: overflow slot, or NONE
- *	 20     4  unused       zero
+ *	 20     4  upper        the node's upper slot at level 1, or NONE
  *	 24    4P  links        node ids
  *		    2P  offsets      of the sketches, halves
  *		    2P  scales       of the sketches, halves
@@ -77,7 +77,7 @@ typedef struct NavSlotHead
 	uint8_t		tid[SLOT_TID_SIZE];
 	uint16_t	unused1;
 	uint32_t	more;
-	uint32_t	unused2;
+	uint32_t	upper;
 } NavSlotHead;
 
 typedef struct UpperSlotHead

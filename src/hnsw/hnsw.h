@@ -11,9 +11,12 @@
 #include "compat.h"
 
 #include "access/amapi.h"
+#include "access/genam.h"
 #include "access/generic_xlog.h"
 #include "graph/search.h"
 #include "hnsw/hnsw_page.h"
+#include "lib/ilist.h"
+#include "lib/stringinfo.h"
 #include "quant/quant.h"
 #include "storage/bufmgr.h"
 #include "types/metric.h"
@@ -28,6 +31,20 @@
 #define HNSW_MAX_EF_CONSTRUCTION	1000
 #define HNSW_DEFAULT_EF_SEARCH		40
 #define HNSW_MAX_EF_SEARCH			1000
+
+#define HNSW_MAX_LEVEL				15
+
+/* of an operator class: the ordering operator; the metric */
+#define HNSW_NSTRATEGIES			1
+#define HNSW_NPROCS					1
+
+/* phases of a build; 1 is the server's "initializing" */
+#define HNSW_PHASE_SAMPLE			2
+#define HNSW_PHASE_TRAIN			3
+#define HNSW_PHASE_LOAD				4
+#define HNSW_PHASE_FINISH			5
+#define HNSW_PHASE_WRITE			6
+#define HNSW_PHASE_INSERT			7
 
 typedef struct HnswOptions
 {
@@ -46,7 +63,9 @@ typedef enum HnswIterativeScan
 	HNSW_ITERATIVE_STRICT
 } HnswIterativeScan;
 
-/* settings: hnsw.c */
+/* hnsw.c, hnswvalidate.c */
+extern void hnsw_init(void);
+extern bool hnswvalidate(Oid opclass);
 extern int	hnsw_ef_search;
 extern int	hnsw_iterative_scan;
 extern int	hnsw_max_scan_tuples;
@@ -55,18 +74,21 @@ extern double hnsw_scan_mem_multiplier;
 /*
  * An index as every operation sees it: what the build fixed, and copies of the
  * hints.  Lives in its own memory context, cached per backend by storage
- * (relfilenumber and build_id), pinned while in use.
+ * (relfilenumber and build_id), kept while a memory context that opened it lives.
  */
 typedef struct HnswIndex
 {
 	RelFileLocatorCompat locator;	/* compat.h: RelFileNode before PG 16 */
 	uint64		build_id;
-	int			pins;
+	struct HnswPin *pins;		/* by memory context; none: may be dropped */
+	dlist_node	cached;
 	MemoryContext context;
+	Size		bytes;			/* of the context, for the cache's limit */
 
 	const VecMetric *metric;
 	HnswParams	params;
 	QuantModel *model;			/* NULL for exact codes */
+	Size		plain_size;		/* most bytes of a plain value */
 	SlotLayout	layout;
 	int			slots_per_page; /* nav slots */
 	int			uppers_per_page;	/* 0: an upper slot does not fit a page */
@@ -79,11 +101,13 @@ typedef struct HnswIndex
 	int			entry_level;
 	uint32		nsegments;
 	HnswSegment segments[HNSW_MAX_SEGMENTS];
+
+	uint32		insert_node;	/* where this backend took its last slot; 0: nowhere */
 } HnswIndex;
 
 /* hnswindex.c: opening, addresses, checked page access */
+extern const VecMetric *hnsw_metric(Relation rel);
 extern HnswIndex *hnsw_open(Relation rel);
-extern void hnsw_close(HnswIndex *index);
 extern void hnsw_refresh(HnswIndex *index, Relation rel);
 extern void hnsw_layout(const HnswParams *params, const QuantModel *model, SlotLayout *layout);
 extern uint32 hnsw_node_limit(const HnswIndex *index);
@@ -109,6 +133,10 @@ typedef struct HnswValue
 } HnswValue;
 
 extern HnswValue *hnsw_value(HnswIndex *index, Datum datum);
+extern const struct varlena *hnsw_check_plain(const HnswIndex *index, const void *bytes,
+											  Size size);
+extern Size hnsw_record_size(const VecMetric *metric, RefineKind refine, int dim);
+extern void hnsw_record_encode(const HnswIndex *index, const HnswValue *value, uint8_t *record);
 
 /*
  * A query and the memory of its searches; the context of GS_ macros.  Pins and
@@ -126,7 +154,8 @@ typedef struct HnswQuery
 	Buffer		nav_buffer;		/* while a slot is pinned */
 	Buffer		upper_buffer;
 	BlockNumber nav_blkno;
-	StringInfo	exact;			/* exact codes: where a long value is put together */
+	uint8_t    *record;			/* compact: where a refine record is put together */
+	uint8_t    *exact;			/* exact codes: where a long value is */
 } HnswQuery;
 
 extern HnswQuery *hnsw_query(HnswIndex *index, Relation rel, Datum datum, bool isnull,
@@ -141,18 +170,25 @@ extern RefineResult hnsw_refine(HnswQuery *query, uint32 node);
 extern bool hnsw_node_tids(Relation rel, HnswIndex *index, uint32 node, uint16 generation,
 						   ItemPointerData **tids, int *ntids);
 
-/* hnswtids.c: chains of TIDs; caller holds the nav page exclusively, registered in state */
-extern void hnsw_add_tid(Relation rel, HnswIndex *index, GenericXLogState *state, uint8_t *slot,
-						 ItemPointer tid);
-extern bool hnsw_remove_tids(Relation rel, HnswIndex *index, uint8_t *slot,
+/* hnswtids.c: chains of TIDs; the caller holds the nav page */
+extern Buffer hnsw_add_tid(Relation rel, HnswIndex *index, GenericXLogState *state, uint8_t *slot,
+						   ItemPointer tid);
+extern int	hnsw_chain_tids(Relation rel, uint32 id, ItemPointerData **tids, int n, int *room);
+extern bool hnsw_remove_tids(Relation rel, HnswIndex *index, Buffer buffer, int slotno,
 							 IndexBulkDeleteCallback callback, void *callback_state,
 							 double *removed, double *kept);
 
 /* hnswspace.c: blocks and free slots */
+typedef int (*HnswFindPlace) (Page page, const void *arg, int n);
+
+extern void hnsw_page_cover(Page page, const uint8_t *end);
+extern Buffer hnsw_new_page(Relation rel);
 extern void hnsw_add_segment(Relation rel, HnswIndex *index);
-extern bool hnsw_free_slot(Relation rel, HnswIndex *index, uint32 near_node, Buffer *buffer,
-						   uint32 *node);
-extern bool hnsw_new_upper(Relation rel, HnswIndex *index, int levels, uint32 *upper);
+extern uint32 hnsw_free_slot(Relation rel, HnswIndex *index, const uint32 *near, int nnear,
+							 Buffer *buffer);
+extern Buffer hnsw_find_room(Relation rel, HnswPageKind kind, HnswFindPlace find,
+							 const void *arg, int n, int *place);
+extern void hnsw_add_room(Relation rel, Buffer buffer, HnswPageKind kind);
 
 /* access method callbacks, by file */
 extern IndexBuildResult *hnswbuild(Relation heap, Relation rel, struct IndexInfo *info);

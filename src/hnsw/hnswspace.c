@@ -251,7 +251,7 @@ probe_cursor(Relation rel, HnswIndex *index, Buffer *buffer, uint32 *node)
 {
 	uint32		near = index->insert_node;
 
-	if (near == LINK_NONE || near == 0)
+	if (near == 0)
 		return false;
 	for (int i = 0; i < CURSOR_PAGES; i++, near += (uint32) index->slots_per_page)
 	{
@@ -398,7 +398,7 @@ hnsw_free_slot(Relation rel, HnswIndex *index, const uint32 *near, int nnear, Bu
 		}
 		CHECK_FOR_INTERRUPTS();
 		hnsw_add_segment(rel, index);
-		index->insert_node = LINK_NONE;
+		index->insert_node = 0;
 	}
 }
 

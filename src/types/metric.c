@@ -58,6 +58,30 @@ sparsevec_plain(Datum value)
 	return (struct varlena *) sparse_get(value);
 }
 
+static size_t
+vector_size(int dim)
+{
+	return dense_size(&dense_vector, dim);
+}
+
+static size_t
+halfvec_size(int dim)
+{
+	return dense_size(&dense_halfvec, dim);
+}
+
+static size_t
+sparsevec_size(int dim)
+{
+	return SPARSEVEC_SIZE(Min(dim, SPARSEVEC_MAX_NNZ));
+}
+
+static size_t
+bit_size(int dim)
+{
+	return VARBITTOTALLEN(dim);
+}
+
 static int
 sparsevec_dim(const struct varlena *value)
 {
@@ -85,7 +109,8 @@ bit_dim(const struct varlena *value)
 static const VecTypeOps vector_ops = {
 	.name = "vector",
 	.max_dim = DENSE_MAX_DIM,
-	.elem_size = sizeof(float),
+	.size = vector_size,
+	.fixed_size = true,
 	.plain = vector_plain,
 	.dim = dense_plain_dim,
 	.to_floats = vector_to_floats,
@@ -94,7 +119,8 @@ static const VecTypeOps vector_ops = {
 static const VecTypeOps halfvec_ops = {
 	.name = "halfvec",
 	.max_dim = DENSE_MAX_DIM,
-	.elem_size = sizeof(vec_half),
+	.size = halfvec_size,
+	.fixed_size = true,
 	.plain = halfvec_plain,
 	.dim = dense_plain_dim,
 	.to_floats = halfvec_to_floats,
@@ -103,6 +129,7 @@ static const VecTypeOps halfvec_ops = {
 static const VecTypeOps sparsevec_ops = {
 	.name = "sparsevec",
 	.max_dim = SPARSEVEC_MAX_DIM,
+	.size = sparsevec_size,
 	.plain = sparsevec_plain,
 	.dim = sparsevec_dim,
 	.nnz = sparsevec_nnz,
@@ -111,6 +138,8 @@ static const VecTypeOps sparsevec_ops = {
 static const VecTypeOps bit_ops = {
 	.name = "bit",
 	.max_dim = 64000,
+	.size = bit_size,
+	.fixed_size = true,
 	.plain = bit_plain,
 	.dim = bit_dim,
 };

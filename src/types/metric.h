@@ -36,7 +36,8 @@ typedef struct VecTypeOps
 {
 	const char *name;			/* for messages */
 	int			max_dim;		/* largest type modifier an index takes */
-	int			elem_size;		/* bytes per dimension in a plain value; 0: varies */
+	size_t		(*size) (int dim);	/* most bytes of a plain value */
+	bool		fixed_size;		/* every value of these dimensions has as many */
 	struct varlena *(*plain) (Datum value);
 	int			(*dim) (const struct varlena *value);
 
@@ -46,7 +47,7 @@ typedef struct VecTypeOps
 	 */
 	void		(*to_floats) (const struct varlena *value, float *x);
 
-	/* non-zero elements; what bounds the size where elem_size is 0 */
+	/* non-zero elements, where they are what is stored; else NULL */
 	int			(*nnz) (const struct varlena *value);
 } VecTypeOps;
 

@@ -1,0 +1,94 @@
+/*-------------------------------------------------------------------------
+ *
+ * hnswvacuum.h
+ *	  What hnswvacuum.c and hnswrepair.c share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VECEXT_HNSWVACUUM_H
+#define VECEXT_HNSWVACUUM_H
+
+#include "hnsw/hnsw.h"
+
+#include "access/genam.h"
+
+/* a slot as it was when read: enough to choose links by */
+typedef struct HnswCopy
+{
+	uint32		id;				/* LINK_NONE: the place is empty */
+	uint8		state;			/* SLOT_...; an upper slot is LIVE or FREE */
+	uint8		nlinks;
+	bool		has_coords;
+	uint32	   *links;
+	uint8_t    *code;
+	float	   *coords;			/* sketched coordinates, once has_coords */
+} HnswCopy;
+
+/* copies of slots by id; a new one takes the place of an older one */
+typedef struct HnswCopies
+{
+	bool		upper;			/* ids are of upper slots */
+	uint32		nplaces;
+	HnswCopy   *places;
+} HnswCopies;
+
+/*
+ * One amvacuumcleanup.  Bitmaps are over the node ids first .. last - 1; if
+ * memory does not suffice for all nodes, there are several rounds.
+ */
+typedef struct HnswVacuum
+{
+	Relation	rel;
+	HnswIndex  *index;
+	BufferAccessStrategy strategy;
+	MemoryContext context;		/* lives as long as the vacuum */
+	MemoryContext temp;			/* reset after each page */
+
+	uint32		first;
+	uint32		last;
+	uint8	   *dead;			/* DEAD when the round began */
+	uint8	   *free;			/* FREE when the round began */
+	uint8	   *live;			/* LIVE when the round began, and part of the graph */
+	uint8	   *linked;			/* named by a LIVE node */
+	uint32		ndead;
+
+	uint32	   *dead_uppers;	/* upper slots of dead nodes, ascending */
+	uint32		ndead_uppers;
+	uint32		room_uppers;
+	uint32		best_upper;		/* of the highest level among the others */
+	int			best_level;
+	uint32		any_live;		/* some LIVE node, or LINK_NONE */
+
+	HnswCopies	navs;
+	HnswCopies	uppers;
+	float	   *nav;			/* nav-space vector, scratch */
+	float	   *from;			/* sketched coordinates, scratch */
+	uint8_t    *code;			/* scratch */
+} HnswVacuum;
+
+static inline bool
+hnsw_bit(const HnswVacuum *vacuum, const uint8 *bits, uint32 node)
+{
+	uint32		i = node - vacuum->first;
+
+	return node >= vacuum->first && node < vacuum->last && (bits[i / 8] >> (i % 8) & 1) != 0;
+}
+
+static inline void
+hnsw_set_bit(const HnswVacuum *vacuum, uint8 *bits, uint32 node)
+{
+	uint32		i = node - vacuum->first;
+
+	if (node >= vacuum->first && node < vacuum->last)
+		bits[i / 8] |= (uint8) (1 << (i % 8));
+}
+
+/* hnswrepair.c */
+extern void hnsw_repair_init(HnswVacuum *vacuum, Size memory);
+extern void hnsw_repair_page(HnswVacuum *vacuum, BlockNumber blkno, uint32 first_node);
+extern void hnsw_repair_upper_page(HnswVacuum *vacuum, BlockNumber blkno);
+extern void hnsw_repair_entry(HnswVacuum *vacuum);
+extern void hnsw_relink(HnswVacuum *vacuum, uint32 node);
+extern bool hnsw_is_dead_upper(const HnswVacuum *vacuum, uint32 upper);
+
+#endif							/* VECEXT_HNSWVACUUM_H */
