@@ -46,6 +46,8 @@ typedef struct HnswInsert
 	ItemPointerData tid;
 
 	struct insert_nodes_hash *nodes;
+	uint32		seen_node;		/* entry point the search began from */
+	uint32		seen_upper;
 	InsertLink *candidates;		/* live nodes found, nearest first */
 	int			ncandidates;
 	InsertLink *links;			/* chosen ones */
