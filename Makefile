@@ -49,6 +49,9 @@ OBJS = \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
+	src/hnsw/hnswscan.o \
+	src/hnsw/hnswsweep.o \
+	src/hnsw/hnswcost.o \
 	src/hnsw/hnswvalidate.o \
 	src/hnsw/hnsw.o \
 	src/settings.o \

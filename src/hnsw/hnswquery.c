@@ -309,7 +309,15 @@ refine_by_code(HnswQuery *query, uint32 node)
 	if (!hnsw_locate(index, node, &blkno, &slot))
 		elog(ERROR, "there is no node %u", node);
 	buffer = hnsw_read(query->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_NAV);
-	code = hnsw_slot(index, BufferGetPage(buffer), slot) + index->layout.code_offset;
+	code = hnsw_slot(index, BufferGetPage(buffer), slot);
+	if (slot_head(code)->state == SLOT_FREE)
+	{
+		/* freed since it was found: its bytes say nothing */
+		UnlockReleaseBuffer(buffer);
+		result.distance = result.bound = INFINITY;
+		return result;
+	}
+	code += index->layout.code_offset;
 	if (query->quant != NULL)
 	{
 		int			bits = index->layout.nav_bits;
