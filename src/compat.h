@@ -81,6 +81,30 @@
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/*
+ * PG 16 made extension by many blocks one call.  Extends a relation, whose
+ * extension lock the caller holds, by up to n blocks of zeros, which follow
+ * each other; returns how many, pinned in "buffers", and the first block.
+ */
+#include "storage/bufmgr.h"
+
+static inline int
+vec_extend_compat(Relation rel, int n, Buffer *buffers, BlockNumber *first)
+{
+#if PG_VERSION_NUM >= 160000
+	uint32		extended = 0;
+
+	*first = ExtendBufferedRelBy(BMR_REL(rel), MAIN_FORKNUM, NULL, EB_SKIP_EXTENSION_LOCK,
+								 (uint32) n, buffers, &extended);
+	return (int) extended;
+#else
+	(void) n;
+	buffers[0] = ReadBuffer(rel, P_NEW);
+	*first = BufferGetBlockNumber(buffers[0]);
+	return 1;
+#endif
+}
+
 /* PG 18 counts the searches of an index scan for EXPLAIN (commit 0fbceae841). */
 #if PG_VERSION_NUM >= 180000
 #define index_scan_count_compat(scan) \

@@ -82,19 +82,73 @@ typedef struct BulkDelete
 	uint32		ndead;			/* nodes that became DEAD */
 } BulkDelete;
 
-/* whether a slot may lose a TID; counts those of a slot that does not */
+/* whether a slot without further rows loses its only one */
 static bool
-has_work(BulkDelete *bulk, uint8_t *slot)
+loses_all(BulkDelete *bulk, const NavSlotHead *head)
 {
-	const NavSlotHead *head = head_of(slot);
 	ItemPointerData tid;
 
-	if (head->state != SLOT_LIVE)
+	if (head->state != SLOT_LIVE || head->more != LINK_NONE)
 		return false;
-	if (head->more != LINK_NONE)
-		return true;
 	memcpy(&tid, head->tid, sizeof(tid));
 	return bulk->callback(&tid, bulk->callback_state);
+}
+
+/* nodes with chains: a few records each; returns how many became DEAD */
+static uint32
+delete_from_chains(BulkDelete *bulk, Buffer buffer)
+{
+	HnswIndex  *index = bulk->index;
+	Page		page = BufferGetPage(buffer);
+	uint32		ndead = 0;
+
+	for (int i = 0; i < index->slots_per_page; i++)
+	{
+		const NavSlotHead *head = head_of(hnsw_slot(index, page, i));
+
+		if (head->state == SLOT_LIVE && head->more != LINK_NONE)
+			ndead += !hnsw_remove_tids(bulk->rel, index, buffer, i, bulk->callback,
+									   bulk->callback_state, &bulk->removed, &bulk->kept);
+	}
+	return ndead;
+}
+
+/* the others: one record for all; "last" tells those that had a chain before */
+static uint32
+delete_single(BulkDelete *bulk, Buffer buffer, const bool *last)
+{
+	HnswIndex  *index = bulk->index;
+	Page		page = BufferGetPage(buffer);
+	GenericXLogState *state = NULL;
+	ItemPointerData none;
+	uint32		ndead = 0;
+
+	ItemPointerSetInvalid(&none);
+	for (int i = 0; i < index->slots_per_page; i++)
+	{
+		NavSlotHead *head = head_of(hnsw_slot(index, page, i));
+
+		if (last[i])
+			continue;
+		if (!loses_all(bulk, head))
+		{
+			bulk->kept += head->state == SLOT_LIVE;
+			continue;
+		}
+		if (state == NULL)
+		{
+			state = GenericXLogStart(bulk->rel);
+			page = GenericXLogRegisterBuffer(state, buffer, 0);
+			head = head_of(hnsw_slot(index, page, i));
+		}
+		memcpy(head->tid, &none, SLOT_TID_SIZE);
+		head->state = SLOT_DEAD;
+		bulk->removed++;
+		ndead++;
+	}
+	if (state != NULL)
+		GenericXLogFinish(state);
+	return ndead;
 }
 
 /* remove dead TIDs from the slots of a page */
@@ -104,46 +158,18 @@ delete_from_page(BulkDelete *bulk, BlockNumber blkno)
 	HnswIndex  *index = bulk->index;
 	Buffer		buffer = vacuum_read(bulk->rel, bulk->strategy, blkno, BUFFER_LOCK_EXCLUSIVE,
 									 HNSW_PAGE_NAV);
-	Page		page = BufferGetPage(buffer);
-	GenericXLogState *state;
-	bool		changed = false;
-	uint32		ndead = 0;
-	bool		work = false;
+	bool		chained[HNSW_PAGE_ROOM / sizeof(NavSlotHead)];
+	uint32		ndead;
 
-	for (int i = 0; i < index->slots_per_page && !work; i++)
-		work = has_work(bulk, hnsw_slot(index, page, i));
-	if (!work)
-	{
-		for (int i = 0; i < index->slots_per_page; i++)
-			bulk->kept += head_of(hnsw_slot(index, page, i))->state == SLOT_LIVE;
-		UnlockReleaseBuffer(buffer);
-		return;
-	}
-
-	state = GenericXLogStart(bulk->rel);
-	page = GenericXLogRegisterBuffer(state, buffer, 0);
+	/* a node that keeps only its first row has been counted with its chain */
 	for (int i = 0; i < index->slots_per_page; i++)
 	{
-		uint8_t    *slot = hnsw_slot(index, page, i);
-		NavSlotHead *head = head_of(slot);
-		ItemPointerData none;
+		const NavSlotHead *head = head_of(hnsw_slot(index, BufferGetPage(buffer), i));
 
-		if (head->state != SLOT_LIVE)
-			continue;
-		if (!hnsw_remove_tids(bulk->rel, index, slot, bulk->callback, bulk->callback_state,
-							  &bulk->removed, &bulk->kept))
-			continue;
-		changed = true;
-		memcpy(&none, head->tid, sizeof(none));
-		if (ItemPointerIsValid(&none))
-			continue;
-		head->state = SLOT_DEAD;
-		ndead++;
+		chained[i] = head->state == SLOT_LIVE && head->more != LINK_NONE;
 	}
-	if (changed)
-		GenericXLogFinish(state);
-	else
-		GenericXLogAbort(state);
+	ndead = delete_from_chains(bulk, buffer);
+	ndead += delete_single(bulk, buffer, chained);
 	UnlockReleaseBuffer(buffer);
 
 	/* at once for the first, so that a crash leaves a trace for the next vacuum */
