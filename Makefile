@@ -49,6 +49,18 @@ OBJS = \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
+	src/hnsw/hnswscan.o \
+	src/hnsw/hnswsweep.o \
+	src/hnsw/hnswcost.o \
+	src/hnsw/hnswvalidate.o \
+	src/hnsw/hnswspace.o \
+	src/hnsw/hnswtids.o \
+	src/hnsw/hnswlink.o \
+	src/hnsw/hnswupper.o \
+	src/hnsw/hnswinsert.o \
+	src/hnsw/hnswvacuum.o \
+	src/hnsw/hnswrepair.o \
+	src/hnsw/hnsw.o \
 	src/settings.o \
 	src/guard.o \
 	src/vecext.o

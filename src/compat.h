@@ -83,6 +83,48 @@
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/*
+ * PG 16 made extension by many blocks one call.  Extends a relation, whose
+ * extension lock the caller holds, by up to n blocks of zeros, which follow
+ * each other; returns how many, pinned in "buffers", and the first block.
+ */
+#include "storage/bufmgr.h"
+
+static inline int
+vec_extend_compat(Relation rel, int n, Buffer *buffers, BlockNumber *first)
+{
+#if PG_VERSION_NUM >= 160000
+	uint32		extended = 0;
+
+	*first = ExtendBufferedRelBy(BMR_REL(rel), MAIN_FORKNUM, NULL, EB_SKIP_EXTENSION_LOCK,
+								 (uint32) n, buffers, &extended);
+	return (int) extended;
+#else
+	(void) n;
+	buffers[0] = ReadBuffer(rel, P_NEW);
+	*first = BufferGetBlockNumber(buffers[0]);
+	return 1;
+#endif
+}
+
+/* PG 18 counts the searches of an index scan for EXPLAIN (commit 0fbceae841). */
+#if PG_VERSION_NUM >= 180000
+#define index_scan_count_compat(scan) \
+	do { \
+		if ((scan)->instrument != NULL) \
+			(scan)->instrument->nsearches++; \
+	} while (0)
+#else
+#define index_scan_count_compat(scan) ((void) 0)
+#endif
+
+/* PG 18 prefers paths by how many disabled nodes they have, before their cost. */
+#if PG_VERSION_NUM >= 180000
+#define path_disable_compat(path, n) ((path)->disabled_nodes = (n))
+#else
+#define path_disable_compat(path, n) ((void) 0)
+#endif
+
 /* PG 18 lets a library tell its name and version. */
 #if PG_VERSION_NUM >= 180000
 #define PG_MODULE_MAGIC_COMPAT	PG_MODULE_MAGIC_EXT(.name = "vecext", .version = "1.0")

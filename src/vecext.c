@@ -8,6 +8,7 @@
 #include "compat.h"
 
 #include "guard.h"
+#include "hnsw/hnsw.h"
 #include "settings.h"
 #include "utils/guc.h"
 
@@ -21,5 +22,6 @@ _PG_init(void)
 {
 	vec_guard_session();
 	vec_settings_init();
+	hnsw_init();
 	MarkGUCPrefixReserved("vecext");
 }
