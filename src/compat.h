@@ -51,11 +51,13 @@
 #define vec_statistics_target_compat(stats) ((stats)->attr->attstattarget)
 #endif
 
-/* PG 18 gave vacuum_delay_point() an is_analyze argument; ours are all ANALYZE. */
+/* PG 18 gave vacuum_delay_point() an is_analyze argument. */
 #if PG_VERSION_NUM >= 180000
 #define vacuum_delay_point_compat() vacuum_delay_point(true)
+#define vacuum_delay_point_vacuum_compat() vacuum_delay_point(false)
 #else
 #define vacuum_delay_point_compat() vacuum_delay_point()
+#define vacuum_delay_point_vacuum_compat() vacuum_delay_point()
 #endif
 
 /* PG 16 named relfilenodes anew. */
