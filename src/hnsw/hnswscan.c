@@ -138,8 +138,7 @@ prepare_query(HnswScan *so, int beam)
 		return;
 	old = MemoryContextSwitchTo(so->query_context);
 	if (so->query != NULL)
-		search_init(&so->query->search, beam, beam,
-					palloc_extended(search_size(beam, beam), MCXT_ALLOC_HUGE));
+		hnsw_search_memory(&so->query->search, beam, beam);
 	else
 		so->query = hnsw_query(so->index, so->rel, so->value, so->isnull, beam, beam);
 	so->query_beam = beam;
