@@ -191,7 +191,7 @@ beam_for(const HnswScan *so, int ef)
 static void
 start_sweep(HnswScan *so)
 {
-	so->phase = HNSW_PHASE_SWEEP;
+	so->phase = HNSW_SCAN_SWEEP;
 	prepare_query(so, 1);
 	if (so->mode == HNSW_ITERATIVE_STRICT)
 	{
@@ -217,7 +217,7 @@ start_batches(HnswScan *so)
 		start_sweep(so);
 		return;
 	}
-	so->phase = HNSW_PHASE_SEARCH;
+	so->phase = HNSW_SCAN_SEARCH;
 	search_batch(so, beam);
 
 	/* there is no other batch: fill this one */
@@ -237,14 +237,14 @@ after_search(HnswScan *so)
 
 	if (so->mode == HNSW_ITERATIVE_OFF)
 	{
-		so->phase = HNSW_PHASE_END;
+		so->phase = HNSW_SCAN_END;
 		return;
 	}
 	if (so->examined >= so->max_tuples || so->returned >= so->max_tuples)
 	{
 		/* no more work; what the last search found is still good */
 		so->nready = so->nfound;
-		so->phase = HNSW_PHASE_END;
+		so->phase = HNSW_SCAN_END;
 		return;
 	}
 
@@ -264,17 +264,17 @@ after_sweep(HnswScan *so)
 {
 	if (so->mode == HNSW_ITERATIVE_OFF ||
 		(!so->constant && so->returned >= so->max_tuples))
-		so->phase = HNSW_PHASE_END;
+		so->phase = HNSW_SCAN_END;
 	else if (!so->complete)
 		hnsw_sweep(so);
-	else if (so->phase == HNSW_PHASE_SWEEP && so->has_bound)
+	else if (so->phase == HNSW_SCAN_SWEEP && so->has_bound)
 	{
-		so->phase = HNSW_PHASE_LATE;
+		so->phase = HNSW_SCAN_LATE;
 		so->has_last = false;
 		hnsw_sweep(so);
 	}
 	else
-		so->phase = HNSW_PHASE_END;
+		so->phase = HNSW_SCAN_END;
 }
 
 /* the next node in order; false at the end of the scan */
@@ -286,17 +286,17 @@ next_node(HnswScan *so, HnswFound *found)
 		CHECK_FOR_INTERRUPTS();
 		switch (so->phase)
 		{
-			case HNSW_PHASE_START:
+			case HNSW_SCAN_START:
 				start_batches(so);
 				break;
-			case HNSW_PHASE_SEARCH:
+			case HNSW_SCAN_SEARCH:
 				after_search(so);
 				break;
-			case HNSW_PHASE_SWEEP:
-			case HNSW_PHASE_LATE:
+			case HNSW_SCAN_SWEEP:
+			case HNSW_SCAN_LATE:
 				after_sweep(so);
 				break;
-			case HNSW_PHASE_END:
+			case HNSW_SCAN_END:
 				return false;
 		}
 	}
@@ -350,7 +350,7 @@ hnswbeginscan(Relation rel, int nkeys, int norderbys)
 											  ALLOCSET_DEFAULT_SIZES);
 	so->row_context = AllocSetContextCreate(so->context, "hnsw rows",
 											ALLOCSET_SMALL_SIZES);
-	so->phase = HNSW_PHASE_END;
+	so->phase = HNSW_SCAN_END;
 	scan->opaque = so;
 	if (norderbys > 0)
 	{
@@ -388,7 +388,7 @@ hnswrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	fresh.row_context = so->row_context;
 	fresh.found = so->found;
 	fresh.max_found = so->max_found;
-	fresh.phase = HNSW_PHASE_START;
+	fresh.phase = HNSW_SCAN_START;
 	*so = fresh;
 }
 
@@ -444,7 +444,7 @@ hnswgettuple(IndexScanDesc scan, ScanDirection dir)
 
 	Assert(ScanDirectionIsForward(dir));
 
-	if (so->phase == HNSW_PHASE_START && so->query == NULL)
+	if (so->phase == HNSW_SCAN_START && so->query == NULL)
 		start_scan(scan, so);
 	if (so->next_tid >= so->ntids && !next_rows(so))
 		return false;

@@ -33,11 +33,11 @@ typedef struct HnswSeen
 
 typedef enum HnswPhase
 {
-	HNSW_PHASE_START,			/* nothing was read */
-	HNSW_PHASE_SEARCH,			/* batches from the graph, each with twice the beam */
-	HNSW_PHASE_SWEEP,			/* all nodes that were not returned, in order */
-	HNSW_PHASE_LATE,			/* those that were found too late for their place */
-	HNSW_PHASE_END
+	HNSW_SCAN_START,			/* nothing was read */
+	HNSW_SCAN_SEARCH,			/* batches from the graph, each with twice the beam */
+	HNSW_SCAN_SWEEP,			/* all nodes that were not returned, in order */
+	HNSW_SCAN_LATE,			/* those that were found too late for their place */
+	HNSW_SCAN_END
 } HnswPhase;
 
 struct hnsw_seen_hash;
