@@ -263,7 +263,8 @@ set_value(HnswQuery *query, Datum datum)
 	if (dim != index->params.dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different %s dimensions %d and %d", type->name, index->params.dim, dim)));
+				 errmsg("different %s %s %d and %d", type->name, type->extent,
+						index->params.dim, dim)));
 	if (index->model == NULL)
 		return;
 	query->floats = palloc(sizeof(float) * dim);
