@@ -49,6 +49,11 @@ OBJS = \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
+	src/hnsw/hnswparams.o \
+	src/hnsw/hnswtrain.o \
+	src/hnsw/hnswbuild.o \
+	src/hnsw/hnswparallel.o \
+	src/hnsw/hnswwrite.o \
 	src/hnsw/hnswvalidate.o \
 	src/hnsw/hnsw.o \
 	src/settings.o \
