@@ -46,6 +46,8 @@ OBJS = \
 	src/types/subscript.o \
 	src/types/statistics.o \
 	src/types/cost.o \
+	src/am/am_check.o \
+	src/am/am_recall.o \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
