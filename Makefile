@@ -51,6 +51,11 @@ OBJS = \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
+	src/hnsw/hnswtids.o \
+	src/hnsw/hnswspace.o \
+	src/hnsw/hnswlink.o \
+	src/hnsw/hnswupper.o \
+	src/hnsw/hnswinsert.o \
 	src/hnsw/hnswscan.o \
 	src/hnsw/hnswsweep.o \
 	src/hnsw/hnswcost.o \

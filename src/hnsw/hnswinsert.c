@@ -273,7 +273,7 @@ static void
 make_live(HnswInsert *insert)
 {
 	HnswIndex  *index = insert->index;
-	uint32		near[NEAR_PAGES];
+	uint32		near[NEAR_PAGES] = {0};
 	int			nnear = 0;
 	Buffer		buffer;
 	Buffer		refine[RECORD_PAGES];

@@ -13,6 +13,7 @@
 #include <math.h>
 
 #include "common/hashfn.h"
+#include "port/pg_bitutils.h"
 
 #define UPPER_EF		64		/* most candidates on a level */
 #define UPPER_STEPS		256		/* of a greedy walk, in case links run in a circle */
