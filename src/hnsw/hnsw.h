@@ -101,6 +101,8 @@ typedef struct HnswIndex
 	int			entry_level;
 	uint32		nsegments;
 	HnswSegment segments[HNSW_MAX_SEGMENTS];
+
+	uint32		insert_node;	/* where this backend took its last slot; 0: nowhere */
 } HnswIndex;
 
 /* hnswindex.c: opening, addresses, checked page access */
@@ -168,18 +170,25 @@ extern RefineResult hnsw_refine(HnswQuery *query, uint32 node);
 extern bool hnsw_node_tids(Relation rel, HnswIndex *index, uint32 node, uint16 generation,
 						   ItemPointerData **tids, int *ntids);
 
-/* hnswtids.c: chains of TIDs; caller holds the nav page exclusively, registered in state */
-extern void hnsw_add_tid(Relation rel, HnswIndex *index, GenericXLogState *state, uint8_t *slot,
-						 ItemPointer tid);
-extern bool hnsw_remove_tids(Relation rel, HnswIndex *index, uint8_t *slot,
+/* hnswtids.c: chains of TIDs; the caller holds the nav page */
+extern Buffer hnsw_add_tid(Relation rel, HnswIndex *index, GenericXLogState *state, uint8_t *slot,
+						   ItemPointer tid);
+extern int	hnsw_chain_tids(Relation rel, uint32 id, ItemPointerData **tids, int n, int *room);
+extern bool hnsw_remove_tids(Relation rel, HnswIndex *index, Buffer buffer, int slotno,
 							 IndexBulkDeleteCallback callback, void *callback_state,
 							 double *removed, double *kept);
 
 /* hnswspace.c: blocks and free slots */
+typedef int (*HnswFindPlace) (Page page, const void *arg, int n);
+
+extern void hnsw_page_cover(Page page, const uint8_t *end);
+extern Buffer hnsw_new_page(Relation rel);
 extern void hnsw_add_segment(Relation rel, HnswIndex *index);
-extern bool hnsw_free_slot(Relation rel, HnswIndex *index, uint32 near_node, Buffer *buffer,
-						   uint32 *node);
-extern bool hnsw_new_upper(Relation rel, HnswIndex *index, int levels, uint32 *upper);
+extern uint32 hnsw_free_slot(Relation rel, HnswIndex *index, const uint32 *near, int nnear,
+							 Buffer *buffer);
+extern Buffer hnsw_find_room(Relation rel, HnswPageKind kind, HnswFindPlace find,
+							 const void *arg, int n, int *place);
+extern void hnsw_add_room(Relation rel, Buffer buffer, HnswPageKind kind);
 
 /* access method callbacks, by file */
 extern IndexBuildResult *hnswbuild(Relation heap, Relation rel, struct IndexInfo *info);

@@ -309,7 +309,15 @@ refine_by_code(HnswQuery *query, uint32 node)
 	if (!hnsw_locate(index, node, &blkno, &slot))
 		elog(ERROR, "there is no node %u", node);
 	buffer = hnsw_read(query->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_NAV);
-	code = hnsw_slot(index, BufferGetPage(buffer), slot) + index->layout.code_offset;
+	code = hnsw_slot(index, BufferGetPage(buffer), slot);
+	if (slot_head(code)->state == SLOT_FREE)
+	{
+		/* freed since it was found: its bytes say nothing */
+		UnlockReleaseBuffer(buffer);
+		result.distance = result.bound = INFINITY;
+		return result;
+	}
+	code += index->layout.code_offset;
 	if (query->quant != NULL)
 	{
 		int			bits = index->layout.nav_bits;
@@ -365,37 +373,6 @@ hnsw_refine(HnswQuery *query, uint32 node)
 
 /*--- rows of a node ------------------------------------------------------*/
 
-/* append the TIDs of a chain; the node's nav page is share-locked (H6) */
-static void
-chain_tids(Relation rel, uint32 id, ItemPointerData **tids, int *ntids)
-{
-	uint64		most = (uint64) RelationGetNumberOfBlocks(rel) * HNSW_TIDS_SLOTS *
-		HNSW_TIDS_PER_SLOT;
-	int			room = 1;
-
-	while (id != LINK_NONE)
-	{
-		BlockNumber blkno = id / HNSW_TIDS_SLOTS;
-		Buffer		buffer = hnsw_read(rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_TIDS);
-		const HnswTidsSlot *slot = (const HnswTidsSlot *)
-			HnswPageData(BufferGetPage(buffer)) + id % HNSW_TIDS_SLOTS;
-
-		/* a chain as long as all TIDs an index can have is a ring */
-		if (slot->ntids > HNSW_TIDS_PER_SLOT || slot->ntids == 0 ||
-			(uint64) *ntids > most || *ntids > INT_MAX / 4)
-			hnsw_corrupt(rel, blkno, "A chain of heap TIDs is damaged.");
-		while (*ntids + slot->ntids > room)
-		{
-			room = Max(room, 8) * 2;
-			*tids = repalloc_huge(*tids, sizeof(ItemPointerData) * room);
-		}
-		memcpy(*tids + *ntids, slot->tids, sizeof(ItemPointerData) * slot->ntids);
-		*ntids += slot->ntids;
-		id = slot->next;
-		UnlockReleaseBuffer(buffer);
-	}
-}
-
 /*
  * hnsw_node_tids
  *		The heap TIDs of a node, palloc'd; false if it is not LIVE or not of
@@ -409,6 +386,7 @@ hnsw_node_tids(Relation rel, HnswIndex *index, uint32 node, uint16 generation,
 	BlockNumber blkno;
 	Buffer		buffer;
 	int			slot;
+	int			room = 1;
 	bool		live;
 
 	*ntids = 0;
@@ -422,7 +400,7 @@ hnsw_node_tids(Relation rel, HnswIndex *index, uint32 node, uint16 generation,
 		*tids = palloc(sizeof(ItemPointerData));
 		memcpy(*tids, head->tid, sizeof(ItemPointerData));
 		*ntids = 1;
-		chain_tids(rel, head->more, tids, ntids);
+		*ntids = hnsw_chain_tids(rel, head->more, tids, 1, &room);
 	}
 	UnlockReleaseBuffer(buffer);
 	return live;
