@@ -60,13 +60,10 @@ OBJS = \
 	src/hnsw/hnswsweep.o \
 	src/hnsw/hnswcost.o \
 	src/hnsw/hnswvalidate.o \
-	src/hnsw/hnswspace.o \
-	src/hnsw/hnswtids.o \
-	src/hnsw/hnswlink.o \
-	src/hnsw/hnswupper.o \
-	src/hnsw/hnswinsert.o \
 	src/hnsw/hnswvacuum.o \
 	src/hnsw/hnswrepair.o \
+	src/hnsw/hnswcheck.o \
+	src/hnsw/hnswstats.o \
 	src/hnsw/hnsw.o \
 	src/settings.o \
 	src/guard.o \
