@@ -51,6 +51,11 @@ OBJS = \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
+	src/hnsw/hnswparams.o \
+	src/hnsw/hnswtrain.o \
+	src/hnsw/hnswbuild.o \
+	src/hnsw/hnswparallel.o \
+	src/hnsw/hnswwrite.o \
 	src/hnsw/hnswtids.o \
 	src/hnsw/hnswspace.o \
 	src/hnsw/hnswlink.o \

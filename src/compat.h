@@ -78,6 +78,15 @@
 #define VEC_AM_ROUTINE_COMPAT
 #endif
 
+/* Before PG 17 the server chose workers for building btree indexes only. */
+#if PG_VERSION_NUM >= 170000
+#define build_workers_compat(heap, rel, info)	((info)->ii_ParallelWorkers)
+#else
+#define build_workers_compat(heap, rel, info) \
+	(IsNormalProcessingMode() ? \
+	 plan_create_index_workers(RelationGetRelid(heap), RelationGetRelid(rel)) : 0)
+#endif
+
 /* PG 18 wrote pg_noreturn in front for what was pg_attribute_noreturn() behind. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))
