@@ -67,6 +67,8 @@ OBJS = \
 	src/hnsw/hnswvacuum.o \
 	src/hnsw/hnswrepair.o \
 	src/hnsw/hnswvalidate.o \
+	src/hnsw/hnswcheck.o \
+	src/hnsw/hnswstats.o \
 	src/hnsw/hnsw.o \
 	src/settings.o \
 	src/guard.o \
