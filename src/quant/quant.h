@@ -171,6 +171,7 @@ typedef struct QuantQuery
 	float		normsq;			/* of nav; L2 and cosine */
 	float		base;			/* IP: minus scale^2 * <q, mean> */
 	float		slack;			/* rounding that may be in nav, as a length */
+	double		norm;			/* length of nav; its square may vanish in a float */
 	VecScanTable table;
 } QuantQuery;
 
