@@ -324,6 +324,7 @@ typedef struct Options
 	int			entries;
 	double		pin_ns;
 	int			limit;
+	int			repeat;			/* runs of which the fastest counts */
 	bool		raw;
 	const char *cache;
 	RefineKind	kind;
@@ -954,6 +955,22 @@ run_queries(Pages *pages, const Build *build, const Vectors *query, const float 
 	return f;
 }
 
+/* others may use the machine: the fastest of several runs */
+static Figures
+best_run(Pages *pages, const Build *build, const Vectors *query, const float *exact,
+		 GraphSearch *search, QuantQuery *prepared, int ef)
+{
+	Figures		best = run_queries(pages, build, query, exact, search, prepared, ef);
+
+	for (int i = 1; i < build->options->repeat; i++)
+	{
+		Figures		f = run_queries(pages, build, query, exact, search, prepared, ef);
+
+		best.us = f.us < best.us ? f.us : best.us;
+	}
+	return best;
+}
+
 static Figures
 between(const Figures *a, const Figures *b, double recall)
 {
@@ -980,7 +997,7 @@ sweep(Pages *pages, const Build *build, const Vectors *query, const float *exact
 
 	for (size_t i = 0; i < sizeof(efs) / sizeof(efs[0]) && target < 3; i++)
 	{
-		Figures		f = run_queries(pages, build, query, exact, &search, prepared, efs[i]);
+		Figures		f = best_run(pages, build, query, exact, &search, prepared, efs[i]);
 
 		if (build->options->raw)
 			printf("  ef %4d: recall %.4f, %.1f us, %.1f pages, %.1f hops\n",
@@ -1004,7 +1021,7 @@ usage(void)
 	die("usage: recall [options] base query l2|ip|cosine\n"
 		"  --m N  --ef-construction N  --nav-bits N  --sketch-dims N (-1: none)  --untrained\n"
 		"  --threads N  --refine N (candidates)  --record full|half|int8  --entries N (0: descend)\n"
-		"  --pin-ns NS  --limit ROWS  --raw  --cache FOLDER");
+		"  --pin-ns NS  --limit ROWS  --repeat N  --raw  --cache FOLDER");
 }
 
 static void
@@ -1014,7 +1031,7 @@ parse_options(int argc, char **argv, Options *o)
 		{"m", 1, NULL, 'm'}, {"ef-construction", 1, NULL, 'f'}, {"nav-bits", 1, NULL, 'b'},
 		{"sketch-dims", 1, NULL, 's'}, {"untrained", 0, NULL, 'u'}, {"threads", 1, NULL, 't'},
 		{"refine", 1, NULL, 'r'}, {"record", 1, NULL, 'k'}, {"entries", 1, NULL, 'e'},
-		{"pin-ns", 1, NULL, 'p'}, {"limit", 1, NULL, 'l'}, {"raw", 0, NULL, 'w'},
+		{"pin-ns", 1, NULL, 'p'}, {"repeat", 1, NULL, 'n'}, {"limit", 1, NULL, 'l'}, {"raw", 0, NULL, 'w'},
 		{"cache", 1, NULL, 'c'}, {NULL, 0, NULL, 0}
 	};
 	int			c;
@@ -1032,6 +1049,7 @@ parse_options(int argc, char **argv, Options *o)
 			case 'r': o->refine = atoi(optarg); break;
 			case 'e': o->entries = atoi(optarg) / SKETCH_ALIGN * SKETCH_ALIGN; break;
 			case 'p': o->pin_ns = atof(optarg); break;
+			case 'n': o->repeat = atoi(optarg); break;
 			case 'l': o->limit = atoi(optarg); break;
 			case 'w': o->raw = true; break;
 			case 'c': o->cache = optarg; break;
@@ -1051,7 +1069,7 @@ parse_options(int argc, char **argv, Options *o)
 int
 main(int argc, char **argv)
 {
-	Options		options = {16, 64, 0, 0, false, 1, 20, 128, 200, 100000000, false, "build", REFINE_FULL};
+	Options		options = {16, 64, 0, 0, false, 1, 20, 128, 200, 100000000, 3, false, "build", REFINE_FULL};
 	const char *metric_name;
 	QuantMetric metric;
 	Vectors		base;
