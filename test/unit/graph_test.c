@@ -333,10 +333,8 @@ write_sketches(Index *index)
 		}
 		if (graph_level(&index->graph, i) > 0 && nentries < 64)
 		{
-			NavHead		head;
-
-			memcpy(&head, slot_at(index, i) + index->layout.code_offset, sizeof(head));
-			sketch_encode(model, origin, coords + i * dims, head.normsq, &edge);
+			sketch_encode(model, origin, coords + i * dims,
+						  nav_edge_from_origin(slot_at(index, i) + index->layout.code_offset), &edge);
 			entry_set_link(index->entry, index->layout.ngroups, nentries++, i, &edge);
 		}
 	}

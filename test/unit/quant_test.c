@@ -165,7 +165,10 @@ test_rotation(void)
 		x[start] = 1;
 		rotate_apply(signs, 768, x);
 		for (int i = 0; i < 768; i++)
-			largest = fmax(largest, fabs(x[i]));
+		{
+			if (fabs(x[i]) > largest)
+				largest = fabs(x[i]);
+		}
 	}
 	report(largest < 0.3, "rotation spreads single coordinates");
 	free(x);
@@ -553,6 +556,8 @@ sketch_error(const Source *source, QuantMetric metric, int nrows, int nlinks)
 	float	   *v = malloc((size_t) (nlinks * dim) * sizeof(float));
 	float	   *nav = malloc((size_t) dim * sizeof(float));
 	float	   *nav_v = malloc((size_t) dim * sizeof(float));
+	uint8_t    *code_u = malloc(nav_code_size(dim, 8));
+	uint8_t    *code_v = malloc(nav_code_size(dim, 8));
 	float		from[QUANT_MAX_SKETCH];
 	float		to[QUANT_MAX_SKETCH];
 	double		sum = 0;
@@ -575,7 +580,9 @@ sketch_error(const Source *source, QuantMetric metric, int nrows, int nlinks)
 			source_draw(source, v + j * dim);
 			quant_map(model, v + j * dim, nav_v);
 			sketch_project(model, nav_v, to);
-			sketch_encode(model, from, to, vec_kernels->l2sq_f32(nav, nav_v, dim), &edge);
+			nav_encode(model, 8, nav, 0, code_u);
+			nav_encode(model, 8, nav_v, 0, code_v);
+			sketch_encode(model, from, to, nav_edge(model, 8, code_u, code_v), &edge);
 			offset[j] = edge.offset;
 			scale[j] = edge.scale;
 			sketch_put(codes, ngroups, nlinks, j, edge.group);
@@ -589,8 +596,8 @@ sketch_error(const Source *source, QuantMetric metric, int nrows, int nlinks)
 
 			quant_map(model, v + j * dim, nav_v);
 			edge_length = sqrt(vec_kernels->l2sq_f32(nav, nav_v, dim));
-			query_length = metric == QUANT_IP ? sqrt((double) query->normsq) :
-				sqrt(vec_kernels->l2sq_f32(nav, query->nav, dim));
+			quant_map(model, q, nav_v);
+			query_length = sqrt(vec_kernels->l2sq_f32(nav, nav_v, dim));
 			sum += pow((estimate[j] - truth) / (edge_length * query_length), 2);
 			count++;
 		}
@@ -606,6 +613,8 @@ sketch_error(const Source *source, QuantMetric metric, int nrows, int nlinks)
 	free(v);
 	free(nav);
 	free(nav_v);
+	free(code_u);
+	free(code_v);
 	return sqrt(sum / count);
 }
 
