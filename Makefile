@@ -46,9 +46,16 @@ OBJS = \
 	src/types/subscript.o \
 	src/types/statistics.o \
 	src/types/cost.o \
+	src/am/am_check.o \
+	src/am/am_recall.o \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
+	src/hnsw/hnswparams.o \
+	src/hnsw/hnswtrain.o \
+	src/hnsw/hnswbuild.o \
+	src/hnsw/hnswparallel.o \
+	src/hnsw/hnswwrite.o \
 	src/hnsw/hnswtids.o \
 	src/hnsw/hnswspace.o \
 	src/hnsw/hnswlink.o \
@@ -57,6 +64,8 @@ OBJS = \
 	src/hnsw/hnswscan.o \
 	src/hnsw/hnswsweep.o \
 	src/hnsw/hnswcost.o \
+	src/hnsw/hnswvacuum.o \
+	src/hnsw/hnswrepair.o \
 	src/hnsw/hnswvalidate.o \
 	src/hnsw/hnsw.o \
 	src/settings.o \

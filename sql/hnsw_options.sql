@@ -3,7 +3,13 @@
 \set try :abs_srcdir '/sql/include/try.psql'
 \i :try
 
--- settings
+-- settings, given before the library is loaded
+SET hnsw.ef_search = 77;
+SET hnsw.max_scan_tuples = 0;
+SELECT '[1]'::vector;
+SHOW hnsw.ef_search;
+SHOW hnsw.max_scan_tuples;
+RESET hnsw.ef_search;
 SELECT name, setting, min_val, max_val, enumvals, context FROM pg_settings WHERE name LIKE 'hnsw.%' ORDER BY name COLLATE "C";
 SELECT pg_temp.run_code('SET hnsw.ef_search = ' || n) FROM unnest(ARRAY[0, 1, 1000, 1001]) n;
 SELECT pg_temp.run_code('SET hnsw.max_scan_tuples = ' || n) FROM unnest(ARRAY[0, 1, 2147483647]) n;

@@ -51,11 +51,13 @@
 #define vec_statistics_target_compat(stats) ((stats)->attr->attstattarget)
 #endif
 
-/* PG 18 gave vacuum_delay_point() an is_analyze argument; ours are all ANALYZE. */
+/* PG 18 gave vacuum_delay_point() an is_analyze argument. */
 #if PG_VERSION_NUM >= 180000
 #define vacuum_delay_point_compat() vacuum_delay_point(true)
+#define vacuum_delay_point_vacuum_compat() vacuum_delay_point(false)
 #else
 #define vacuum_delay_point_compat() vacuum_delay_point()
+#define vacuum_delay_point_vacuum_compat() vacuum_delay_point()
 #endif
 
 /* PG 16 named relfilenodes anew. */
@@ -74,6 +76,15 @@
 #define VEC_AM_ROUTINE_COMPAT	.amcanbuildparallel = true,
 #else
 #define VEC_AM_ROUTINE_COMPAT
+#endif
+
+/* Before PG 17 the server chose workers for building btree indexes only. */
+#if PG_VERSION_NUM >= 170000
+#define build_workers_compat(heap, rel, info)	((info)->ii_ParallelWorkers)
+#else
+#define build_workers_compat(heap, rel, info) \
+	(IsNormalProcessingMode() ? \
+	 plan_create_index_workers(RelationGetRelid(heap), RelationGetRelid(rel)) : 0)
 #endif
 
 /* PG 18 wrote pg_noreturn in front for what was pg_attribute_noreturn() behind. */
@@ -121,6 +132,39 @@ vec_extend_compat(Relation rel, int n, Buffer *buffers, BlockNumber *first)
 #define path_disable_compat(path, n) ((path)->disabled_nodes = (n))
 #else
 #define path_disable_compat(path, n) ((void) 0)
+#endif
+
+/* PG 16 made one function of the ownership checks. */
+#if PG_VERSION_NUM >= 160000
+#define relation_ownercheck_compat(rel, role) \
+	object_ownercheck(RelationRelationId, (rel), (role))
+#else
+#define relation_ownercheck_compat(rel, role)	pg_class_ownercheck((rel), (role))
+#endif
+
+/* PG 16 lets the caller of tuplesort_getdatum() do without a copy. */
+#if PG_VERSION_NUM >= 160000
+#define tuplesort_getdatum_compat(state, value, isnull) \
+	tuplesort_getdatum((state), true, true, (value), (isnull), NULL)
+#else
+#define tuplesort_getdatum_compat(state, value, isnull) \
+	tuplesort_getdatum((state), true, (value), (isnull), NULL)
+#endif
+
+/* PG 17 shields maintenance commands from the user's search_path. */
+#if PG_VERSION_NUM >= 170000
+#define RestrictSearchPath_compat()	RestrictSearchPath()
+#else
+#define RestrictSearchPath_compat()	((void) 0)
+#endif
+
+/* PG 18 gave index_beginscan() a place for statistics. */
+#if PG_VERSION_NUM >= 180000
+#define index_beginscan_compat(heap, rel, snapshot, nkeys, norderbys) \
+	index_beginscan((heap), (rel), (snapshot), NULL, (nkeys), (norderbys))
+#else
+#define index_beginscan_compat(heap, rel, snapshot, nkeys, norderbys) \
+	index_beginscan((heap), (rel), (snapshot), (nkeys), (norderbys))
 #endif
 
 /* PG 18 lets a library tell its name and version. */

@@ -138,6 +138,20 @@ slot_clear_links(const SlotLayout *layout, uint8_t *slot, int from)
 }
 
 /*
+ * slot_clear_link
+ *		Let one link lead nowhere; the others stay where they are.
+ */
+void
+slot_clear_link(const SlotLayout *layout, uint8_t *slot, int i)
+{
+	SketchEdge	none;
+
+	memset(&none, 0, sizeof(none));
+	none.offset = HALF_FAR;
+	slot_set_link(layout, slot, i, LINK_NONE, &none);
+}
+
+/*
  * upper_init
  *		Write an upper slot.
  */
@@ -205,6 +219,20 @@ entry_set_link(uint8_t *entry, int ngroups, int i, uint32_t id, const SketchEdge
 	memcpy(next + (size_t) i * sizeof(vec_half), &edge->scale, sizeof(vec_half));
 	next += n * sizeof(vec_half);
 	sketch_put(next, ngroups, nlinks, i, edge->group);
+}
+
+/*
+ * entry_clear_link
+ *		Let one link of an entry slot lead nowhere.
+ */
+void
+entry_clear_link(uint8_t *entry, int ngroups, int i)
+{
+	SketchEdge	none;
+
+	memset(&none, 0, sizeof(none));
+	none.offset = HALF_FAR;
+	entry_set_link(entry, ngroups, i, LINK_NONE, &none);
 }
 
 /*

@@ -155,6 +155,7 @@ extern void slot_init(const SlotLayout *layout, uint8_t *slot, int level, const 
 extern void slot_set_link(const SlotLayout *layout, uint8_t *slot, int i, uint32_t id,
 						  const SketchEdge *edge);
 extern void slot_clear_links(const SlotLayout *layout, uint8_t *slot, int from);
+extern void slot_clear_link(const SlotLayout *layout, uint8_t *slot, int i);
 
 extern void upper_init(const SlotLayout *layout, uint8_t *slot, uint32_t node, int level,
 					   const uint32_t *links, int nlinks, const uint8_t *code);
@@ -163,6 +164,7 @@ extern size_t entry_size(int ngroups, int nlinks);
 extern void entry_init(uint8_t *entry, int ngroups, int nlinks);
 extern void entry_set_link(uint8_t *entry, int ngroups, int i, uint32_t id,
 						   const SketchEdge *edge);
+extern void entry_clear_link(uint8_t *entry, int ngroups, int i);
 extern int	entry_estimate(const QuantQuery *query, const uint8_t *entry, size_t size,
 						   float *estimate);
 

@@ -160,6 +160,7 @@ typedef struct HnswQuery
 
 extern HnswQuery *hnsw_query(HnswIndex *index, Relation rel, Datum datum, bool isnull,
 							 int max_ef, int max_keep);
+extern void hnsw_search_memory(GraphSearch *search, int max_ef, int max_keep);
 extern void hnsw_search(HnswQuery *query, int ef, int keep);
 extern float hnsw_code_distance(HnswQuery *query, const uint8_t *code);
 extern float hnsw_pair_distance(HnswIndex *index, Relation rel, const uint8_t *a,

@@ -173,7 +173,7 @@ hnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_c
 	shape.page_cost = page_cost(path->indexinfo->reltablespace, shape.pages, loop_count);
 
 	/* bounds: rows wait for those behind them, so more are needed */
-	first = search_cost(&shape, hnsw_beam(hnsw_ef_search) * (shape.recheck ? 2 : 1));
+	first = search_cost(&shape, hnsw_ef_search * (shape.recheck ? 2.2 : 1.1) + 4);
 
 	*startup = costs.indexStartupCost + query_cost(&shape) + first;
 	*total = costs.indexStartupCost + query_cost(&shape) + all_rows_cost(&shape, first) +

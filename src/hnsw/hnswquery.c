@@ -174,6 +174,80 @@ release_pages(HnswQuery *query)
 #define GS_UNPIN_UPPER(context, id) LockBuffer((context)->upper_buffer, BUFFER_LOCK_UNLOCK)
 #include "graph/search_tmpl.h"
 
+/*--- memory of searches --------------------------------------------------*/
+
+/*
+ * The memory of one search is kept for the next query: to get and clear it
+ * takes as long as expanding ten nodes.  Visits of earlier queries do no harm,
+ * for epochs go on.
+ */
+#define MAX_KEPT_MEMORY	(2 * 1024 * 1024)
+
+static GraphSearch kept;		/* candidates == NULL: none */
+static bool kept_in_use = false;
+
+typedef struct KeptUse
+{
+	MemoryContextCallback callback;
+	GraphSearch *search;
+} KeptUse;
+
+/* the context of the query goes away */
+static void
+return_kept(void *arg)
+{
+	KeptUse    *use = arg;
+
+	if (use->search->candidates == kept.candidates)
+		kept.epoch = use->search->epoch;
+	kept_in_use = false;
+}
+
+/* memory for max_ef and max_keep in "kept", if that may be */
+static void
+grow_kept(int max_ef, int max_keep)
+{
+	Size		size = search_size(max_ef, max_keep);
+	void	   *memory;
+
+	if (kept_in_use || size > MAX_KEPT_MEMORY ||
+		(max_ef <= kept.max_ef && max_keep <= kept.max_keep))
+		return;
+	memory = MemoryContextAlloc(TopMemoryContext, size);
+	if (kept.candidates != NULL)
+		pfree(kept.candidates);
+	search_init(&kept, max_ef, max_keep, memory);
+}
+
+/*
+ * hnsw_search_memory
+ *		Prepare "search" for at most max_ef candidates and max_keep results.  It
+ *		lives in the current memory context and is zero or was prepared before;
+ *		what it had then is left to the context.
+ */
+void
+hnsw_search_memory(GraphSearch *search, int max_ef, int max_keep)
+{
+	/* a search that grows takes memory of its own, and what is kept stays its */
+	if (kept_in_use && search->candidates == kept.candidates)
+		kept.epoch = search->epoch;
+	grow_kept(max_ef, max_keep);
+	if (kept_in_use || max_ef > kept.max_ef || max_keep > kept.max_keep)
+		search_init(search, max_ef, max_keep,
+					palloc_extended(search_size(max_ef, max_keep), MCXT_ALLOC_HUGE));
+	else
+	{
+		KeptUse    *use = palloc(sizeof(KeptUse));
+
+		*search = kept;
+		use->search = search;
+		use->callback.func = return_kept;
+		use->callback.arg = use;
+		MemoryContextRegisterResetCallback(CurrentMemoryContext, &use->callback);
+		kept_in_use = true;
+	}
+}
+
 /*--- queries -------------------------------------------------------------*/
 
 /* the query value in all the forms distances need; a NULL has none */
@@ -189,7 +263,8 @@ set_value(HnswQuery *query, Datum datum)
 	if (dim != index->params.dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different %s dimensions %d and %d", type->name, index->params.dim, dim)));
+				 errmsg("different %s %s %d and %d", type->name, type->extent,
+						index->params.dim, dim)));
 	if (index->model == NULL)
 		return;
 	query->floats = palloc(sizeof(float) * dim);
@@ -226,7 +301,7 @@ hnsw_query(HnswIndex *index, Relation rel, Datum datum, bool isnull, int max_ef,
 		query->exact = palloc(index->plain_size);
 	if (!isnull)
 		set_value(query, datum);
-	search_init(&query->search, max_ef, max_keep, palloc(search_size(max_ef, max_keep)));
+	hnsw_search_memory(&query->search, max_ef, max_keep);
 	return query;
 }
 

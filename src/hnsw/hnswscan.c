@@ -138,8 +138,7 @@ prepare_query(HnswScan *so, int beam)
 		return;
 	old = MemoryContextSwitchTo(so->query_context);
 	if (so->query != NULL)
-		search_init(&so->query->search, beam, beam,
-					palloc_extended(search_size(beam, beam), MCXT_ALLOC_HUGE));
+		hnsw_search_memory(&so->query->search, beam, beam);
 	else
 		so->query = hnsw_query(so->index, so->rel, so->value, so->isnull, beam, beam);
 	so->query_beam = beam;
@@ -182,11 +181,17 @@ search_batch(HnswScan *so, int beam)
 	so->nready = (int) Min(so->nfound, so->target - so->returned);
 }
 
+static int
+beam_for(const HnswScan *so, int ef)
+{
+	return hnsw_beam(so->index->layout.ngroups > 0, ef);
+}
+
 /* start the sweep: under strict_order behind the last returned, else with all */
 static void
 start_sweep(HnswScan *so)
 {
-	so->phase = HNSW_PHASE_SWEEP;
+	so->phase = HNSW_SCAN_SWEEP;
 	prepare_query(so, 1);
 	if (so->mode == HNSW_ITERATIVE_STRICT)
 	{
@@ -202,16 +207,24 @@ start_sweep(HnswScan *so)
 static void
 start_batches(HnswScan *so)
 {
-	int			beam = hnsw_beam(so->ef);
+	int			beam = beam_for(so, so->ef);
 
 	so->target = so->ef;
 	if (so->mode == HNSW_ITERATIVE_OFF)
 		so->max_tuples = so->ef;
 	if (so->constant || hnsw_node_limit(so->index) / SMALL_SHARE <= (uint32) beam)
-		start_sweep(so);
-	else
 	{
-		so->phase = HNSW_PHASE_SEARCH;
+		start_sweep(so);
+		return;
+	}
+	so->phase = HNSW_SCAN_SEARCH;
+	search_batch(so, beam);
+
+	/* there is no other batch: fill this one */
+	for (int i = 0; i < 3 && so->mode == HNSW_ITERATIVE_OFF && so->nfound < so->ef &&
+		 !so->exhausted; i++)
+	{
+		beam *= 2;
 		search_batch(so, beam);
 	}
 }
@@ -224,20 +237,20 @@ after_search(HnswScan *so)
 
 	if (so->mode == HNSW_ITERATIVE_OFF)
 	{
-		so->phase = HNSW_PHASE_END;
+		so->phase = HNSW_SCAN_END;
 		return;
 	}
 	if (so->examined >= so->max_tuples || so->returned >= so->max_tuples)
 	{
 		/* no more work; what the last search found is still good */
 		so->nready = so->nfound;
-		so->phase = HNSW_PHASE_END;
+		so->phase = HNSW_SCAN_END;
 		return;
 	}
 
 	remember_returned(so);
-	so->target = so->target > INT_MAX / 4 ? INT_MAX / 2 : so->target * 2;
-	beam = hnsw_beam(so->target);
+	so->target = so->target > INT_MAX / 8 ? INT_MAX / 4 : so->target * 2;
+	beam = beam_for(so, so->target);
 	if (so->exhausted || (uint32) beam > hnsw_node_limit(so->index) / SWEEP_SHARE ||
 		search_size(beam, beam) > so->memory)
 		start_sweep(so);
@@ -251,17 +264,17 @@ after_sweep(HnswScan *so)
 {
 	if (so->mode == HNSW_ITERATIVE_OFF ||
 		(!so->constant && so->returned >= so->max_tuples))
-		so->phase = HNSW_PHASE_END;
+		so->phase = HNSW_SCAN_END;
 	else if (!so->complete)
 		hnsw_sweep(so);
-	else if (so->phase == HNSW_PHASE_SWEEP && so->has_bound)
+	else if (so->phase == HNSW_SCAN_SWEEP && so->has_bound)
 	{
-		so->phase = HNSW_PHASE_LATE;
+		so->phase = HNSW_SCAN_LATE;
 		so->has_last = false;
 		hnsw_sweep(so);
 	}
 	else
-		so->phase = HNSW_PHASE_END;
+		so->phase = HNSW_SCAN_END;
 }
 
 /* the next node in order; false at the end of the scan */
@@ -273,17 +286,17 @@ next_node(HnswScan *so, HnswFound *found)
 		CHECK_FOR_INTERRUPTS();
 		switch (so->phase)
 		{
-			case HNSW_PHASE_START:
+			case HNSW_SCAN_START:
 				start_batches(so);
 				break;
-			case HNSW_PHASE_SEARCH:
+			case HNSW_SCAN_SEARCH:
 				after_search(so);
 				break;
-			case HNSW_PHASE_SWEEP:
-			case HNSW_PHASE_LATE:
+			case HNSW_SCAN_SWEEP:
+			case HNSW_SCAN_LATE:
 				after_sweep(so);
 				break;
-			case HNSW_PHASE_END:
+			case HNSW_SCAN_END:
 				return false;
 		}
 	}
@@ -337,7 +350,7 @@ hnswbeginscan(Relation rel, int nkeys, int norderbys)
 											  ALLOCSET_DEFAULT_SIZES);
 	so->row_context = AllocSetContextCreate(so->context, "hnsw rows",
 											ALLOCSET_SMALL_SIZES);
-	so->phase = HNSW_PHASE_END;
+	so->phase = HNSW_SCAN_END;
 	scan->opaque = so;
 	if (norderbys > 0)
 	{
@@ -375,7 +388,7 @@ hnswrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	fresh.row_context = so->row_context;
 	fresh.found = so->found;
 	fresh.max_found = so->max_found;
-	fresh.phase = HNSW_PHASE_START;
+	fresh.phase = HNSW_SCAN_START;
 	*so = fresh;
 }
 
@@ -410,7 +423,7 @@ start_scan(IndexScanDesc scan, HnswScan *so)
 	}
 	else
 		hnsw_refresh(so->index, so->rel);
-	prepare_query(so, hnsw_beam(so->ef));
+	prepare_query(so, beam_for(so, so->ef));
 	so->constant = so->isnull || !so->index->metric->is_defined(so->query->plain);
 	so->recheck = !so->constant && so->index->params.codec == HNSW_CODEC_COMPACT &&
 		so->index->params.refine != REFINE_FULL;
@@ -431,7 +444,7 @@ hnswgettuple(IndexScanDesc scan, ScanDirection dir)
 
 	Assert(ScanDirectionIsForward(dir));
 
-	if (so->phase == HNSW_PHASE_START && so->query == NULL)
+	if (so->phase == HNSW_SCAN_START && so->query == NULL)
 		start_scan(scan, so);
 	if (so->next_tid >= so->ntids && !next_rows(so))
 		return false;

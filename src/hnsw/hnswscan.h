@@ -33,11 +33,11 @@ typedef struct HnswSeen
 
 typedef enum HnswPhase
 {
-	HNSW_PHASE_START,			/* nothing was read */
-	HNSW_PHASE_SEARCH,			/* batches from the graph, each with twice the beam */
-	HNSW_PHASE_SWEEP,			/* all nodes that were not returned, in order */
-	HNSW_PHASE_LATE,			/* those that were found too late for their place */
-	HNSW_PHASE_END
+	HNSW_SCAN_START,			/* nothing was read */
+	HNSW_SCAN_SEARCH,			/* batches from the graph, each with twice the beam */
+	HNSW_SCAN_SWEEP,			/* all nodes that were not returned, in order */
+	HNSW_SCAN_LATE,			/* those that were found too late for their place */
+	HNSW_SCAN_END
 } HnswPhase;
 
 struct hnsw_seen_hash;
@@ -120,11 +120,15 @@ extern void hnsw_scan_room(HnswScan *so, int n);
 /* hnswsweep.c */
 extern void hnsw_sweep(HnswScan *so);
 
-/* beam of a search that shall return ef nodes */
+/*
+ * Beam of a search that shall return ef nodes, with the recall of a search by
+ * exact distances and a beam of ef.  Estimates from sketches put a node into
+ * the beam several times, so that it is about twice as long as it has nodes.
+ */
 static inline int
-hnsw_beam(int ef)
+hnsw_beam(bool sketches, int ef)
 {
-	return ef + ef / 4 + 4;
+	return sketches ? 2 * ef + 8 : ef + ef / 8 + 2;
 }
 
 #endif							/* VECEXT_HNSWSCAN_H */

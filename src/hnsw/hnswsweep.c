@@ -50,7 +50,7 @@ in_range(const HnswScan *so, const HnswFound *node)
 {
 	if (so->has_last && hnsw_found_cmp(node, &so->last) <= 0)
 		return false;
-	return so->phase != HNSW_PHASE_LATE || !so->has_bound ||
+	return so->phase != HNSW_SCAN_LATE || !so->has_bound ||
 		hnsw_found_cmp(node, &so->bound) <= 0;
 }
 

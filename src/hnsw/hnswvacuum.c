@@ -36,9 +36,12 @@
 
 /*--- reading -------------------------------------------------------------*/
 
-/* a page by the ring of buffers of this vacuum, locked */
-static Buffer
-vacuum_read(Relation rel, BufferAccessStrategy strategy, BlockNumber blkno, int mode,
+/*
+ * hnsw_vacuum_read
+ *		As hnsw_read(), through the ring of buffers of this vacuum.
+ */
+Buffer
+hnsw_vacuum_read(Relation rel, BufferAccessStrategy strategy, BlockNumber blkno, int mode,
 			HnswPageKind kind)
 {
 	Buffer		ring = ReadBufferExtended(rel, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);
@@ -54,16 +57,15 @@ head_of(uint8_t *slot)
 	return (NavSlotHead *) (void *) slot;
 }
 
-/* change the count of DEAD slots the metapage names; it is a hint */
+/* add to the count of DEAD slots in the metapage; it is a hint */
 static void
-note_dead(Relation rel, int64 change, bool absolute)
+note_dead(Relation rel, uint32 added)
 {
 	Buffer		buffer = hnsw_read(rel, 0, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_META);
 	GenericXLogState *state = GenericXLogStart(rel);
 	HnswMetaPage meta = HnswPageGetMeta(GenericXLogRegisterBuffer(state, buffer, 0));
-	int64		ndead = absolute ? change : (int64) meta->ndead + change;
 
-	meta->ndead = (uint32) Max(0, Min(ndead, (int64) PG_UINT32_MAX));
+	meta->ndead += Min(added, PG_UINT32_MAX - meta->ndead);
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
 }
@@ -82,99 +84,111 @@ typedef struct BulkDelete
 	uint32		ndead;			/* nodes that became DEAD */
 } BulkDelete;
 
-/* whether a slot without further rows loses its only one */
-static bool
-loses_all(BulkDelete *bulk, const NavSlotHead *head)
-{
-	ItemPointerData tid;
-
-	if (head->state != SLOT_LIVE || head->more != LINK_NONE)
-		return false;
-	memcpy(&tid, head->tid, sizeof(tid));
-	return bulk->callback(&tid, bulk->callback_state);
-}
-
-/* nodes with chains: a few records each; returns how many became DEAD */
+/*
+ * Remove dead TIDs from nodes that have one row each, in one record for the
+ * page; returns how many became DEAD.
+ */
 static uint32
-delete_from_chains(BulkDelete *bulk, Buffer buffer)
+delete_single(BulkDelete *bulk, Buffer buffer)
 {
-	HnswIndex  *index = bulk->index;
-	Page		page = BufferGetPage(buffer);
+	GenericXLogState *state = GenericXLogStart(bulk->rel);
+	Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
 	uint32		ndead = 0;
 
-	for (int i = 0; i < index->slots_per_page; i++)
+	for (int i = 0; i < bulk->index->slots_per_page; i++)
 	{
-		const NavSlotHead *head = head_of(hnsw_slot(index, page, i));
+		NavSlotHead *head = head_of(hnsw_slot(bulk->index, page, i));
+		ItemPointerData tid;
 
-		if (head->state == SLOT_LIVE && head->more != LINK_NONE)
-			ndead += !hnsw_remove_tids(bulk->rel, index, buffer, i, bulk->callback,
-									   bulk->callback_state, &bulk->removed, &bulk->kept);
-	}
-	return ndead;
-}
-
-/* the others: one record for all; "last" tells those that had a chain before */
-static uint32
-delete_single(BulkDelete *bulk, Buffer buffer, const bool *last)
-{
-	HnswIndex  *index = bulk->index;
-	Page		page = BufferGetPage(buffer);
-	GenericXLogState *state = NULL;
-	ItemPointerData none;
-	uint32		ndead = 0;
-
-	ItemPointerSetInvalid(&none);
-	for (int i = 0; i < index->slots_per_page; i++)
-	{
-		NavSlotHead *head = head_of(hnsw_slot(index, page, i));
-
-		if (last[i])
+		if (head->state != SLOT_LIVE || head->more != LINK_NONE)
 			continue;
-		if (!loses_all(bulk, head))
+		memcpy(&tid, head->tid, sizeof(tid));
+		if (!bulk->callback(&tid, bulk->callback_state))
 		{
-			bulk->kept += head->state == SLOT_LIVE;
+			bulk->kept++;
 			continue;
 		}
-		if (state == NULL)
-		{
-			state = GenericXLogStart(bulk->rel);
-			page = GenericXLogRegisterBuffer(state, buffer, 0);
-			head = head_of(hnsw_slot(index, page, i));
-		}
-		memcpy(head->tid, &none, SLOT_TID_SIZE);
+		ItemPointerSetInvalid(&tid);
+		memcpy(head->tid, &tid, sizeof(tid));
 		head->state = SLOT_DEAD;
 		bulk->removed++;
 		ndead++;
 	}
-	if (state != NULL)
+	if (ndead > 0)
 		GenericXLogFinish(state);
+	else
+		GenericXLogAbort(state);
 	return ndead;
 }
 
-/* remove dead TIDs from the slots of a page */
+/* remove dead TIDs from nodes with chains, one by one */
+static uint32
+delete_chained(BulkDelete *bulk, Buffer buffer)
+{
+	uint32		ndead = 0;
+
+	for (int i = 0; i < bulk->index->slots_per_page; i++)
+	{
+		const NavSlotHead *head = head_of(hnsw_slot(bulk->index, BufferGetPage(buffer), i));
+
+		if (head->state != SLOT_LIVE || head->more == LINK_NONE)
+			continue;
+		if (!hnsw_remove_tids(bulk->rel, bulk->index, buffer, i, bulk->callback,
+							  bulk->callback_state, &bulk->removed, &bulk->kept))
+			ndead++;
+	}
+	return ndead;
+}
+
+/* what a page needs, before anything is written; counts nodes with one row */
+static int
+look_at_page(BulkDelete *bulk, Page page, bool *single, bool *chained)
+{
+	int			nsingle = 0;
+
+	*single = false;
+	*chained = false;
+	for (int i = 0; i < bulk->index->slots_per_page; i++)
+	{
+		const NavSlotHead *head = head_of(hnsw_slot(bulk->index, page, i));
+		ItemPointerData tid;
+
+		if (head->state != SLOT_LIVE)
+			continue;
+		if (head->more != LINK_NONE)
+		{
+			*chained = true;
+			continue;
+		}
+		nsingle++;
+		memcpy(&tid, head->tid, sizeof(tid));
+		*single = *single || bulk->callback(&tid, bulk->callback_state);
+	}
+	return nsingle;
+}
+
+/* remove dead TIDs from the nodes of a page */
 static void
 delete_from_page(BulkDelete *bulk, BlockNumber blkno)
 {
-	HnswIndex  *index = bulk->index;
-	Buffer		buffer = vacuum_read(bulk->rel, bulk->strategy, blkno, BUFFER_LOCK_EXCLUSIVE,
+	Buffer		buffer = hnsw_vacuum_read(bulk->rel, bulk->strategy, blkno, BUFFER_LOCK_EXCLUSIVE,
 									 HNSW_PAGE_NAV);
-	bool		chained[HNSW_PAGE_ROOM / sizeof(NavSlotHead)];
-	uint32		ndead;
+	uint32		ndead = 0;
+	bool		single;
+	bool		chained;
+	int			nsingle = look_at_page(bulk, BufferGetPage(buffer), &single, &chained);
 
-	/* a node that keeps only its first row has been counted with its chain */
-	for (int i = 0; i < index->slots_per_page; i++)
-	{
-		const NavSlotHead *head = head_of(hnsw_slot(index, BufferGetPage(buffer), i));
-
-		chained[i] = head->state == SLOT_LIVE && head->more != LINK_NONE;
-	}
-	ndead = delete_from_chains(bulk, buffer);
-	ndead += delete_single(bulk, buffer, chained);
+	if (single)
+		ndead += delete_single(bulk, buffer);
+	else
+		bulk->kept += nsingle;
+	if (chained)
+		ndead += delete_chained(bulk, buffer);
 	UnlockReleaseBuffer(buffer);
 
 	/* at once for the first, so that a crash leaves a trace for the next vacuum */
 	if (bulk->ndead == 0 && ndead > 0)
-		note_dead(bulk->rel, 1, false);
+		note_dead(bulk->rel, 1);
 	bulk->ndead += ndead;
 }
 
@@ -212,7 +226,7 @@ hnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		}
 	}
 	if (bulk.ndead > 1)
-		note_dead(info->index, (int64) bulk.ndead - 1, false);
+		note_dead(info->index, bulk.ndead - 1);
 
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	stats->num_index_tuples = bulk.kept;
@@ -253,7 +267,7 @@ static void
 note_states(HnswVacuum *vacuum, BlockNumber blkno, uint32 first_node)
 {
 	HnswIndex  *index = vacuum->index;
-	Buffer		buffer = vacuum_read(vacuum->rel, vacuum->strategy, blkno, BUFFER_LOCK_SHARE,
+	Buffer		buffer = hnsw_vacuum_read(vacuum->rel, vacuum->strategy, blkno, BUFFER_LOCK_SHARE,
 									 HNSW_PAGE_NAV);
 	Page		page = BufferGetPage(buffer);
 
@@ -269,7 +283,7 @@ note_states(HnswVacuum *vacuum, BlockNumber blkno, uint32 first_node)
 		}
 		else if (head->state == SLOT_FREE)
 			hnsw_set_bit(vacuum, vacuum->free, node);
-		else if (head->state == SLOT_LIVE && (head->flags & SLOT_APART) == 0)
+		else if (head->state == SLOT_LIVE && !hnsw_is_apart(index, head))
 		{
 			hnsw_set_bit(vacuum, vacuum->live, node);
 			vacuum->any_live = node;
@@ -301,7 +315,7 @@ free_slots(HnswVacuum *vacuum, BlockNumber blkno, uint32 first_node)
 
 	if (!page_has_bit(vacuum, vacuum->dead, first_node))
 		return;
-	buffer = vacuum_read(vacuum->rel, vacuum->strategy, blkno, BUFFER_LOCK_EXCLUSIVE,
+	buffer = hnsw_vacuum_read(vacuum->rel, vacuum->strategy, blkno, BUFFER_LOCK_EXCLUSIVE,
 						 HNSW_PAGE_NAV);
 	state = GenericXLogStart(vacuum->rel);
 	page = GenericXLogRegisterBuffer(state, buffer, 0);
@@ -346,14 +360,22 @@ note_freed(HnswVacuum *vacuum)
 	UnlockReleaseBuffer(buffer);
 }
 
-/* whether a block may be an upper page: outside segments, meta and model */
-static bool
-outside_segments(const HnswIndex *index, const HnswSegment *segment, BlockNumber blkno)
+/* the block after the segment that a block lies in, or invalid */
+static BlockNumber
+segment_end(const HnswIndex *index, BlockNumber blkno)
 {
-	return blkno > 0;
+	for (uint32 s = 0; s < index->nsegments; s++)
+	{
+		const HnswSegment *segment = &index->segments[s];
+		BlockNumber end = segment->start + hnsw_segment_blocks(index, segment);
+
+		if (blkno >= segment->start && blkno < end)
+			return end;
+	}
+	return InvalidBlockNumber;
 }
 
-/* step 3 for one page, if it is an upper page at all */
+/* do something to every block that may be an upper page */
 static void
 each_upper_page(HnswVacuum *vacuum, void (*step) (HnswVacuum *vacuum, BlockNumber blkno))
 {
@@ -364,15 +386,189 @@ each_upper_page(HnswVacuum *vacuum, void (*step) (HnswVacuum *vacuum, BlockNumbe
 		return;
 	while (blkno < nblocks)
 	{
-		BlockNumber skip = hnsw_segment_end(vacuum->index, blkno);
+		BlockNumber end = segment_end(vacuum->index, blkno);
 
-		if (skip != InvalidBlockNumber)
+		if (BlockNumberIsValid(end))
 		{
-			blkno = skip;
+			blkno = end;
 			continue;
 		}
 		vacuum_delay_point_vacuum_compat();
 		step(vacuum, blkno++);
 		MemoryContextReset(vacuum->temp);
 	}
+}
+
+/* step 3: remember upper slots of dead nodes, and the best of the others */
+static void
+note_uppers(HnswVacuum *vacuum, BlockNumber blkno)
+{
+	HnswIndex  *index = vacuum->index;
+	Buffer		buffer = hnsw_read_hint(vacuum->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_UPPER);
+
+	if (!BufferIsValid(buffer))
+		return;
+	for (int i = 0; i < index->uppers_per_page; i++)
+	{
+		const UpperSlotHead *head = hnsw_upper_slot(index, BufferGetPage(buffer), i);
+		uint32		upper = blkno * (uint32) index->uppers_per_page + (uint32) i;
+
+		if (head->level == 0)
+			continue;
+		if (hnsw_bit(vacuum, vacuum->dead, head->node))
+			hnsw_add_dead_upper(vacuum, upper);
+		else if (head->level > vacuum->best_level && head->level <= HNSW_MAX_LEVEL &&
+				 head->node < hnsw_node_limit(index))
+		{
+			vacuum->best_level = head->level;
+			vacuum->best_upper = upper;
+			vacuum->best_node = head->node;
+		}
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+/* upper slots of dead nodes become FREE: all zeros */
+static void
+free_uppers(HnswVacuum *vacuum)
+{
+	HnswIndex  *index = vacuum->index;
+	uint32		per_page = (uint32) index->uppers_per_page;
+	uint32		i = 0;
+
+	while (i < vacuum->ndead_uppers)
+	{
+		BlockNumber blkno = vacuum->dead_uppers[i] / per_page;
+		Buffer		buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_EXCLUSIVE,
+									   HNSW_PAGE_UPPER);
+		GenericXLogState *state = GenericXLogStart(vacuum->rel);
+		Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
+
+		for (; i < vacuum->ndead_uppers && vacuum->dead_uppers[i] / per_page == blkno; i++)
+		{
+			UpperSlotHead *head = hnsw_upper_slot(index, page,
+												  (int) (vacuum->dead_uppers[i] % per_page));
+
+			if (hnsw_bit(vacuum, vacuum->dead, head->node))
+				memset(head, 0, index->layout.upper_size);
+		}
+		GenericXLogFinish(state);
+		hnsw_add_room(vacuum->rel, buffer, HNSW_PAGE_UPPER);
+		UnlockReleaseBuffer(buffer);
+		vacuum_delay_point_vacuum_compat();
+	}
+}
+
+/* step 4 */
+static void
+relink_orphans(HnswVacuum *vacuum)
+{
+	for (uint32 node = vacuum->first; node < vacuum->last; node++)
+	{
+		if (!hnsw_bit(vacuum, vacuum->live, node) || hnsw_bit(vacuum, vacuum->linked, node))
+			continue;
+		vacuum_delay_point_vacuum_compat();
+		hnsw_relink(vacuum, node);
+		MemoryContextReset(vacuum->temp);
+	}
+}
+
+/* one round over the nodes first .. last - 1 */
+static void
+vacuum_round(HnswVacuum *vacuum, uint32 first, uint32 last)
+{
+	Size		bytes = (last - first) / 8 + 1;
+	uint32		limit = hnsw_node_limit(vacuum->index);
+
+	vacuum->first = first;
+	vacuum->last = last;
+	vacuum->ndead = 0;
+	vacuum->ndead_uppers = 0;
+	vacuum->best_level = 0;
+	vacuum->best_upper = LINK_NONE;
+	vacuum->best_node = LINK_NONE;
+	memset(vacuum->dead, 0, bytes);
+	memset(vacuum->free, 0, bytes);
+	memset(vacuum->live, 0, bytes);
+	memset(vacuum->linked, 0, bytes);
+
+	each_nav_page(vacuum, first, last, note_states);
+	hnsw_repair_reset(vacuum);
+	each_nav_page(vacuum, 0, limit, hnsw_repair_page);
+	if (vacuum->ndead > 0)
+	{
+		each_upper_page(vacuum, note_uppers);
+		if (vacuum->ndead_uppers > 0)
+			each_upper_page(vacuum, hnsw_repair_upper_page);
+		hnsw_repair_entry(vacuum);
+	}
+	relink_orphans(vacuum);
+	if (vacuum->ndead > 0)
+	{
+		free_uppers(vacuum);
+		each_nav_page(vacuum, first, last, free_slots);
+		note_freed(vacuum);
+	}
+}
+
+/* whether the metapage says that there is something to repair */
+static bool
+has_dead(Relation rel)
+{
+	Buffer		buffer = hnsw_read(rel, 0, BUFFER_LOCK_SHARE, HNSW_PAGE_META);
+	bool		result = HnswPageGetMeta(BufferGetPage(buffer))->ndead > 0;
+
+	UnlockReleaseBuffer(buffer);
+	return result;
+}
+
+/* repair and free, in as few rounds as memory allows */
+static void
+vacuum_graph(IndexVacuumInfo *info, HnswIndex *index)
+{
+	HnswVacuum	vacuum = {.rel = info->index, .index = index, .strategy = info->strategy};
+	Size		memory = (Size) maintenance_work_mem * 1024;
+	uint32		limit = hnsw_node_limit(index);
+	Size		bytes;
+	uint32		per_round;
+
+	/* bitmaps take what they need of a half, copies of slots the rest */
+	bytes = Max(memory / 2, MIN_BITMAPS) / NBITMAPS;
+	bytes = Min(bytes, (Size) limit / 8 + 1);
+	per_round = (uint32) Min((Size) limit, (bytes - 1) * 8);
+
+	vacuum.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw vacuum",
+										   ALLOCSET_DEFAULT_SIZES);
+	vacuum.temp = AllocSetContextCreate(vacuum.context, "hnsw vacuum page",
+										ALLOCSET_DEFAULT_SIZES);
+	vacuum.dead = MemoryContextAllocHuge(vacuum.context, bytes);
+	vacuum.free = MemoryContextAllocHuge(vacuum.context, bytes);
+	vacuum.live = MemoryContextAllocHuge(vacuum.context, bytes);
+	vacuum.linked = MemoryContextAllocHuge(vacuum.context, bytes);
+	hnsw_repair_init(&vacuum, memory / 4);
+	for (uint32 first = 0; first < limit; first += Min(per_round, limit - first))
+		vacuum_round(&vacuum, first, first + Min(per_round, limit - first));
+	MemoryContextDelete(vacuum.context);
+}
+
+/*
+ * hnswvacuumcleanup
+ *		amvacuumcleanup: repair the graph around DEAD nodes and free them.
+ *
+ * Does nothing for ANALYZE, nor when no node is DEAD.  Takes one page lock at
+ * a time.  Raises XX002 for a damaged page.
+ */
+IndexBulkDeleteResult *
+hnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	HnswIndex  *index;
+
+	if (info->analyze_only)
+		return stats;
+	index = hnsw_open(info->index);
+	if (has_dead(info->index))
+		vacuum_graph(info, index);
+	if (stats != NULL)
+		stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	return stats;
 }

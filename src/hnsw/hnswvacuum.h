@@ -17,6 +17,7 @@ typedef struct HnswCopy
 {
 	uint32		id;				/* LINK_NONE: the place is empty */
 	uint8		state;			/* SLOT_...; an upper slot is LIVE or FREE */
+	uint8		level;			/* of an upper slot; else 0 */
 	uint8		nlinks;
 	bool		has_coords;
 	uint32	   *links;
@@ -56,6 +57,7 @@ typedef struct HnswVacuum
 	uint32		ndead_uppers;
 	uint32		room_uppers;
 	uint32		best_upper;		/* of the highest level among the others */
+	uint32		best_node;
 	int			best_level;
 	uint32		any_live;		/* some LIVE node, or LINK_NONE */
 
@@ -83,12 +85,43 @@ hnsw_set_bit(const HnswVacuum *vacuum, uint8 *bits, uint32 node)
 		bits[i / 8] |= (uint8) (1 << (i % 8));
 }
 
+/*
+ * Whether a LIVE node is kept out of the graph, having no distance to any
+ * value; under cosine alone there are such.
+ */
+static inline bool
+hnsw_is_apart(const HnswIndex *index, const NavSlotHead *head)
+{
+	return head->nlinks == 0 && index->metric->kind == VEC_METRIC_COSINE;
+}
+
+static inline UpperSlotHead *
+hnsw_upper_slot(const HnswIndex *index, Page page, int place)
+{
+	return (UpperSlotHead *) (void *) (HnswPageData(page) +
+									   (Size) place * index->layout.upper_size);
+}
+
+static inline uint32
+hnsw_segment_blocks(const HnswIndex *index, const HnswSegment *segment)
+{
+	uint64		bytes = (uint64) segment->nnav * (uint32) index->slots_per_page *
+		index->params.refine_size;
+
+	return segment->nnav + (uint32) ((bytes + HNSW_PAGE_ROOM - 1) / HNSW_PAGE_ROOM);
+}
+
+/* hnswvacuum.c */
+extern Buffer hnsw_vacuum_read(Relation rel, BufferAccessStrategy strategy, BlockNumber blkno,
+							   int mode, HnswPageKind kind);
+
 /* hnswrepair.c */
 extern void hnsw_repair_init(HnswVacuum *vacuum, Size memory);
+extern void hnsw_repair_reset(HnswVacuum *vacuum);
+extern void hnsw_add_dead_upper(HnswVacuum *vacuum, uint32 upper);
 extern void hnsw_repair_page(HnswVacuum *vacuum, BlockNumber blkno, uint32 first_node);
 extern void hnsw_repair_upper_page(HnswVacuum *vacuum, BlockNumber blkno);
 extern void hnsw_repair_entry(HnswVacuum *vacuum);
 extern void hnsw_relink(HnswVacuum *vacuum, uint32 node);
-extern bool hnsw_is_dead_upper(const HnswVacuum *vacuum, uint32 upper);
 
 #endif							/* VECEXT_HNSWVACUUM_H */

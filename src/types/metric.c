@@ -108,6 +108,7 @@ bit_dim(const struct varlena *value)
 
 static const VecTypeOps vector_ops = {
 	.name = "vector",
+	.extent = "dimensions",
 	.max_dim = DENSE_MAX_DIM,
 	.size = vector_size,
 	.fixed_size = true,
@@ -118,6 +119,7 @@ static const VecTypeOps vector_ops = {
 
 static const VecTypeOps halfvec_ops = {
 	.name = "halfvec",
+	.extent = "dimensions",
 	.max_dim = DENSE_MAX_DIM,
 	.size = halfvec_size,
 	.fixed_size = true,
@@ -128,6 +130,7 @@ static const VecTypeOps halfvec_ops = {
 
 static const VecTypeOps sparsevec_ops = {
 	.name = "sparsevec",
+	.extent = "dimensions",
 	.max_dim = SPARSEVEC_MAX_DIM,
 	.size = sparsevec_size,
 	.plain = sparsevec_plain,
@@ -137,6 +140,7 @@ static const VecTypeOps sparsevec_ops = {
 
 static const VecTypeOps bit_ops = {
 	.name = "bit",
+	.extent = "lengths",
 	.max_dim = 64000,
 	.size = bit_size,
 	.fixed_size = true,

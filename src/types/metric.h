@@ -35,6 +35,7 @@ typedef enum VecMetricKind
 typedef struct VecTypeOps
 {
 	const char *name;			/* for messages */
+	const char *extent;			/* the same: what the type calls its dimensions */
 	int			max_dim;		/* largest type modifier an index takes */
 	size_t		(*size) (int dim);	/* most bytes of a plain value */
 	bool		fixed_size;		/* every value of these dimensions has as many */
