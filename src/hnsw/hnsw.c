@@ -13,6 +13,7 @@
 #include "access/reloptions.h"
 #include "commands/progress.h"
 #include "commands/vacuum.h"
+#include "hnsw/hnswcheck.h"
 #include "utils/guc.h"
 
 int			hnsw_ef_search = HNSW_DEFAULT_EF_SEARCH;
@@ -101,6 +102,7 @@ void
 hnsw_init(void)
 {
 	init_options();
+	hnsw_check_init();
 	DefineCustomIntVariable("hnsw.ef_search",
 							"Sets how many candidates a search of an hnsw index keeps.",
 							"More find more of the nearest rows and take longer.",

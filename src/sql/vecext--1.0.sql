@@ -1491,3 +1491,20 @@ CREATE OPERATOR CLASS bit_jaccard_ops
     FUNCTION 1 bit_jaccard_metric(internal);
 COMMENT ON OPERATOR CLASS bit_jaccard_ops USING hnsw IS 'nearest by Jaccard distance';
 COMMENT ON OPERATOR FAMILY bit_jaccard_ops USING hnsw IS 'nearest by Jaccard distance';
+
+-- looking inside an index: its owner may, and members of pg_read_all_stats
+
+CREATE FUNCTION vecext_index_check(index regclass, heapallindexed boolean DEFAULT false,
+    OUT invariant text, OUT blkno bigint, OUT detail text) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'vecext_index_check' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vecext_index_check(regclass, boolean) IS 'what is wrong with an index; no row: nothing';
+
+CREATE FUNCTION vecext_index_stats(index regclass,
+    OUT name text, OUT value double precision, OUT note text) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'vecext_index_stats' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vecext_index_stats(regclass) IS 'figures of an index';
+
+CREATE FUNCTION vecext_recall(index regclass, sample integer DEFAULT 100, k integer DEFAULT 10)
+    RETURNS double precision
+    AS 'MODULE_PATHNAME', 'vecext_recall' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vecext_recall(regclass, integer, integer) IS 'part of the k nearest rows that an index finds';
