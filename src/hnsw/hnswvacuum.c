@@ -526,7 +526,12 @@ has_dead(Relation rel)
 static void
 vacuum_graph(IndexVacuumInfo *info, HnswIndex *index)
 {
-	HnswVacuum	vacuum = {.rel = info->index, .index = index, .strategy = info->strategy};
+	HnswVacuum	vacuum = {
+		.rel = info->index,
+		.index = index,
+		.strategy = info->strategy,
+		.any_live = LINK_NONE
+	};
 	Size		memory = (Size) maintenance_work_mem * 1024;
 	uint32		limit = hnsw_node_limit(index);
 	Size		bytes;
