@@ -64,9 +64,9 @@ OBJS = \
 	src/hnsw/hnswscan.o \
 	src/hnsw/hnswsweep.o \
 	src/hnsw/hnswcost.o \
-	src/hnsw/hnswvalidate.o \
 	src/hnsw/hnswvacuum.o \
 	src/hnsw/hnswrepair.o \
+	src/hnsw/hnswvalidate.o \
 	src/hnsw/hnswcheck.o \
 	src/hnsw/hnswstats.o \
 	src/hnsw/hnsw.o \
