@@ -14,6 +14,7 @@
 
 #define NEAR_PAGES		4		/* neighbors whose pages are tried for a free slot */
 #define INSERT_TRIES	3
+#define INSERT_MEMORY	((Size) 1024 * 1024)
 #define RECORD_PAGES	(MAX_GENERIC_XLOG_PAGES - 1)	/* refine pages of a slot's record */
 
 /*--- equal values --------------------------------------------------------*/
@@ -458,18 +459,22 @@ bool
 hnswinsert(Relation rel, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 		   IndexUniqueCheck unique, bool unchanged, IndexInfo *info)
 {
-	MemoryContext context;
+	static MemoryContext context = NULL;
 	MemoryContext old;
 	HnswIndex  *index;
 
 	if (isnull[0])
 		return false;
-	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw insert",
-									ALLOCSET_DEFAULT_SIZES);
+
+	/* kept by the backend: to ask the system for its pages takes as long as a search */
+	if (context == NULL)
+		context = AllocSetContextCreate(TopMemoryContext, "hnsw insert", 0,
+										INSERT_MEMORY, ALLOCSET_DEFAULT_MAXSIZE);
+	MemoryContextReset(context);
 	old = MemoryContextSwitchTo(context);
 	index = hnsw_open(rel);
 	hnsw_insert_value(rel, index, hnsw_value(index, values[0]), tid);
 	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
+	MemoryContextReset(context);
 	return false;
 }
