@@ -681,7 +681,8 @@ hnsw_write(HnswBuild *build, ForkNumber fork)
 	Writer		w = {.build = build, .index = &build->index, .layout = &build->index.layout};
 
 	w.fork = fork;
-	w.nav = MemoryContextAlloc(build->context, sizeof(float) * build->index.params.dim);
+	w.nav = build->index.model == NULL ? NULL :
+		MemoryContextAlloc(build->context, sizeof(float) * build->index.params.dim);
 	w.code = MemoryContextAlloc(build->context, MAXALIGN(build->index.layout.code_size));
 	prepare(&w);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, w.nnodes);
