@@ -7,13 +7,17 @@
  */
 #include "hnsw/hnswinsert.h"
 
+#include <math.h>
+
 #include "access/genam.h"
+#include "hnsw/hnswscan.h"
 #include "nodes/execnodes.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #define NEAR_PAGES		4		/* neighbors whose pages are tried for a free slot */
 #define INSERT_TRIES	3
+#define INSERT_MEMORY	((Size) 1024 * 1024)
 #define RECORD_PAGES	(MAX_GENERIC_XLOG_PAGES - 1)	/* refine pages of a slot's record */
 
 /*--- equal values --------------------------------------------------------*/
@@ -359,7 +363,7 @@ find_candidates(HnswInsert *insert)
 
 	insert->seen_node = insert->index->entry_node;
 	insert->seen_upper = insert->index->entry_upper;
-	hnsw_search(insert->query, ef, ef);
+	hnsw_search(insert->query, hnsw_beam(insert->index->layout.ngroups > 0, ef), ef);
 	insert->ncandidates = 0;
 	for (int i = 0; i < search->nresults; i++)
 	{
@@ -412,7 +416,8 @@ begin_insert(Relation rel, HnswIndex *index, HnswValue *value, ItemPointer tid)
 	if (!value->defined)
 		return insert;
 
-	insert->query = hnsw_query(index, rel, PointerGetDatum(value->plain), false, ef, ef);
+	insert->query = hnsw_query(index, rel, PointerGetDatum(value->plain), false,
+							   hnsw_beam(index->layout.ngroups > 0, ef), ef);
 	insert->candidates = palloc(sizeof(InsertLink) * (Size) ef);
 	insert->links = palloc(sizeof(InsertLink) * (Size) index->params.m);
 	hnsw_insert_nodes_init(insert);
@@ -458,18 +463,22 @@ bool
 hnswinsert(Relation rel, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 		   IndexUniqueCheck unique, bool unchanged, IndexInfo *info)
 {
-	MemoryContext context;
+	static MemoryContext context = NULL;
 	MemoryContext old;
 	HnswIndex  *index;
 
 	if (isnull[0])
 		return false;
-	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw insert",
-									ALLOCSET_DEFAULT_SIZES);
+
+	/* kept by the backend: to ask the system for its pages takes as long as a search */
+	if (context == NULL)
+		context = AllocSetContextCreate(TopMemoryContext, "hnsw insert", 0,
+										INSERT_MEMORY, ALLOCSET_DEFAULT_MAXSIZE);
+	MemoryContextReset(context);
 	old = MemoryContextSwitchTo(context);
 	index = hnsw_open(rel);
 	hnsw_insert_value(rel, index, hnsw_value(index, values[0]), tid);
 	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
+	MemoryContextReset(context);
 	return false;
 }

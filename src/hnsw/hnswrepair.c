@@ -354,6 +354,26 @@ compare_candidates(const void *a, const void *b)
 	return ca->id < cb->id ? -1 : ca->id > cb->id;
 }
 
+/* nearest first; the few there mostly are need no more than this */
+static void
+sort_candidates(SearchCandidate *candidates, int n)
+{
+	if (n > 64)
+	{
+		qsort(candidates, (size_t) n, sizeof(SearchCandidate), compare_candidates);
+		return;
+	}
+	for (int i = 1; i < n; i++)
+	{
+		SearchCandidate moved = candidates[i];
+		int			j = i;
+
+		for (; j > 0 && compare_candidates(&candidates[j - 1], &moved) > 0; j--)
+			candidates[j] = candidates[j - 1];
+		candidates[j] = moved;
+	}
+}
+
 /* whether a link is nearer to the candidate than the node itself is */
 static bool
 is_covered(Choice *choice, const SearchCandidate *candidate)
@@ -376,23 +396,22 @@ is_covered(Choice *choice, const SearchCandidate *candidate)
 }
 
 /*
- * Add links from the candidates.  Short lists, of fewer than half of the places,
- * take the nearest of those that others cover too.
+ * Add links from the candidates; where there is room left, the nearest of
+ * those that others cover too, as the build does.
  */
 static void
 select_links(Choice *choice)
 {
 	bool		covered[MAX_CANDIDATES];
 
-	qsort(choice->candidates, (size_t) choice->ncandidates, sizeof(SearchCandidate),
-		  compare_candidates);
+	sort_candidates(choice->candidates, choice->ncandidates);
 	for (int i = 0; i < choice->ncandidates; i++)
 	{
 		covered[i] = choice->nlinks >= choice->most || is_covered(choice, &choice->candidates[i]);
 		if (!covered[i])
 			choice->links[choice->nlinks++] = choice->candidates[i].id;
 	}
-	for (int i = 0; i < choice->ncandidates && choice->nlinks < choice->most / 2; i++)
+	for (int i = 0; i < choice->ncandidates && choice->nlinks < choice->most; i++)
 	{
 		if (covered[i])
 			choice->links[choice->nlinks++] = choice->candidates[i].id;
@@ -802,8 +821,7 @@ entry_substitute(HnswVacuum *vacuum, const uint8_t *entry, int nlinks, uint32 de
 	start_choice(&choice, vacuum, &vacuum->navs, dead, code, vacuum->index->layout.links);
 	add_walk(&choice, dead);
 	gather(&choice);
-	qsort(choice.candidates, (size_t) choice.ncandidates, sizeof(SearchCandidate),
-		  compare_candidates);
+	sort_candidates(choice.candidates, choice.ncandidates);
 	for (int i = 0; i < choice.ncandidates && best == LINK_NONE; i++)
 	{
 		if (!in_entry(entry, nlinks, choice.candidates[i].id))
@@ -981,7 +999,7 @@ rank_links(HnswVacuum *vacuum, const uint8_t *slot, SearchCandidate *ranked)
 		ranked[n++].distance = hnsw_pair_distance(vacuum->index, vacuum->rel,
 												  slot + layout->code_offset, copy->code);
 	}
-	qsort(ranked, (size_t) n, sizeof(SearchCandidate), compare_candidates);
+	sort_candidates(ranked, n);
 	return n;
 }
 
