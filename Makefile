@@ -20,18 +20,18 @@ OBJS = \
 	src/kernels/dispatch.o \
 	src/kernels/float_parse.o \
 	src/kernels/literal.o \
-	src/quant/model.o \
 	src/quant/rotate.o \
+	src/quant/model.o \
 	src/quant/pca.o \
 	src/quant/navcode.o \
-	src/quant/query.o \
 	src/quant/sketch.o \
+	src/quant/query.o \
 	src/quant/refine.o \
-	src/graph/slot.o \
-	src/graph/search.o \
 	src/graph/graph.o \
 	src/graph/build.o \
 	src/graph/finish.o \
+	src/graph/slot.o \
+	src/graph/search.o \
 	src/types/common.o \
 	src/types/dense_io.o \
 	src/types/dense_ops.o \
@@ -70,6 +70,8 @@ OBJS = \
 	src/hnsw/hnswcheck.o \
 	src/hnsw/hnswstats.o \
 	src/hnsw/hnsw.o \
+	src/planner/topk_path.o \
+	src/planner/topk_scan.o \
 	src/settings.o \
 	src/guard.o \
 	src/vecext.o

@@ -4,11 +4,11 @@
 usage: compare.py [-n RUNS] [--warmup N] FILE A B
 
 A and B are connection strings for psql ("dbname=x host=/tmp ...").  FILE holds
-statements, one a line: a name, a tab, the SQL.  Lines of "name
--" and SQL are run once on both sides and not timed.  Each run times A then B,
-then the other way round, so that a drift of the machine hits both; the median of the
-ratios A/B of the runs is what to quote.  The time is psql's \\timing: it holds
-planning, execution and the transfer of the result.
+statements, one a line: a name, a tab, the SQL.  Where the name is "-", the SQL is
+run once on both sides and not timed; it may end in \\gset.  One run times A then
+B, the next B then A, so that a drift of the machine hits both; the median of the
+ratios A/B of the runs is what to quote.  The time is psql's \\timing: planning,
+execution and the transfer of the result.
 """
 import argparse
 import re
@@ -29,7 +29,8 @@ class Session:
 
     def run(self, sql):
         """Run one statement; return its milliseconds, None if it has no time."""
-        self.psql.stdin.write(sql + ("\n" if sql.startswith("\\") else ";\n") + "\\echo " + MARK + "\n")
+        end = "" if "\\" in sql else ";"
+        self.psql.stdin.write(f"{sql}{end}\n\\echo {MARK}\n")
         self.psql.stdin.flush()
         elapsed = None
         for line in self.psql.stdout:

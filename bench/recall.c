@@ -324,6 +324,7 @@ typedef struct Options
 	int			entries;
 	double		pin_ns;
 	int			limit;
+	int			repeat;			/* runs of which the fastest counts */
 	bool		raw;
 	const char *cache;
 	RefineKind	kind;
@@ -509,6 +510,7 @@ typedef struct Pages
 		uint32_t	unused[13];
 	}		   *descriptor;
 	uint64_t	npins;
+	uint32_t   *row;			/* of each node, to tell what was found */
 	uint32_t	upper_entry;
 	int			upper_level;
 } Pages;
@@ -703,14 +705,13 @@ write_entry(Pages *pages, const Build *build, const uint32_t *place, const float
 		for (uint32_t node = 0; node < pages->nnodes && n < nlinks; node++)
 		{
 			SketchEdge	edge;
-			NavHead		head;
 
 			if (graph_level(graph, node) != level)
 				continue;
-			memcpy(&head, nav_slot(pages, place[node]) + pages->layout.code_offset, sizeof(head));
 			sketch_encode(model, origin,
 						  coords + (size_t) place[node] * (size_t) model->sketch_dims,
-						  head.normsq, &edge);
+						  nav_edge_from_origin(nav_slot(pages, place[node]) +
+											   pages->layout.code_offset), &edge);
 			entry_set_link(entry, pages->layout.ngroups, n++, place[node], &edge);
 		}
 	}
@@ -790,6 +791,7 @@ write_pages(Pages *pages, const Build *build)
 	memset(pages, 0, sizeof(*pages));
 	lay_out_pages(pages, build, number);
 	graph_order(graph, pages->layout.links, (int) pages->nav_per_page, order, scratch, no_tick);
+	pages->row = malloc(nnodes * sizeof(uint32_t));
 	code = malloc(pages->layout.code_size);
 	record = malloc(pages->refine_bytes + 1);
 	for (uint32_t i = 0; i < nnodes; i++)
@@ -798,6 +800,7 @@ write_pages(Pages *pages, const Build *build)
 		uint8_t		tid[SLOT_TID_SIZE] = {0};
 
 		place[order[i]] = i;
+		pages->row[i] = (uint32_t) graph_row(graph, order[i]);
 		encode_row(build->model, pages->layout.nav_bits, x, nav, code);
 		slot_init(&pages->layout, nav_slot(pages, i), graph_level(graph, order[i]), tid, code);
 		refine_encode(build->options->kind, x, build->base->dim, record);
@@ -861,11 +864,12 @@ prefetch_nav(const Pages *pages, uint32_t id)
 	unpin_block(pages, (pages)->first_upper + (id) / (pages)->upper_per_page)
 #include "graph/search_tmpl.h"
 
-/* read the records of the nearest results; the K nearest distances, exactly */
+/* read the records of the nearest results; the K nearest by record */
 static int
 refine(Pages *pages, const Build *build, const GraphSearch *search, const float *q,
-	   int count, float *nearest, uint8_t *record)
+	   int count, uint32_t *found, uint8_t *record)
 {
+	double		nearest[K];
 	QuantMetric metric = (QuantMetric) build->model->metric;
 	size_t		room = PAGE_SIZE - PAGE_HEADER;
 	double		norm = refine_query_norm(q, build->base->dim);
@@ -877,7 +881,7 @@ refine(Pages *pages, const Build *build, const GraphSearch *search, const float 
 	{
 		size_t		at = (size_t) search->results[i].id * pages->refine_bytes;
 		uint32_t	block = pages->first_refine + (uint32_t) (at / room);
-		float		d;
+		double		d;
 		int			j;
 
 		pin_block(pages, block);
@@ -886,16 +890,37 @@ refine(Pages *pages, const Build *build, const GraphSearch *search, const float 
 		if (build->options->kind == REFINE_FULL)
 			d = exact_distance(metric, q, (const float *) (const void *) record, build->base->dim);
 		else
-			d = (float) refine_distance(build->options->kind, metric, q, norm, record,
-										build->base->dim).distance;
+			d = refine_distance(build->options->kind, metric, q, norm, record,
+								build->base->dim).distance;
 		if (n == K && d >= nearest[K - 1])
 			continue;
 		j = n < K ? n++ : K - 1;
 		for (; j > 0 && nearest[j - 1] > d; j--)
+		{
 			nearest[j] = nearest[j - 1];
+			found[j] = found[j - 1];
+		}
 		nearest[j] = d;
+		found[j] = search->results[i].id;
 	}
 	return n;
+}
+
+/* how many of the nodes found are as near as the K-th exact answer */
+static int
+count_hits(const Pages *pages, const Build *build, const float *q, const uint32_t *found, int n,
+		   float limit)
+{
+	int			hits = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		const float *x = row_of(build->base, pages->row[found[i]]);
+		float		d = exact_distance((QuantMetric) build->model->metric, q, x, build->base->dim);
+
+		hits += d <= limit + 1e-6f * fabsf(limit);
+	}
+	return hits;
 }
 
 typedef struct Figures
@@ -915,6 +940,8 @@ run_queries(Pages *pages, const Build *build, const Vectors *query, const float 
 	uint8_t    *record = malloc(pages->refine_bytes + 64);
 	uint64_t	hops = 0;
 	int			hits = 0;
+	uint32_t   *found = malloc((size_t) query->n * K * sizeof(uint32_t));
+	int		   *nfound = malloc((size_t) query->n * sizeof(int));
 	double		start = seconds(CLOCK_PROCESS_CPUTIME_ID);
 	Figures		f;
 
@@ -924,9 +951,6 @@ run_queries(Pages *pages, const Build *build, const Vectors *query, const float 
 	for (int i = 0; i < query->n; i++)
 	{
 		const float *q = row_of(query, (uint32_t) i);
-		float		nearest[K];
-		float		limit = exact[(size_t) i * K + K - 1];
-		int			n;
 
 		quant_query_set(prepared, q);
 		search_start(search, &pages->layout, prepared, ef, count);
@@ -941,17 +965,36 @@ run_queries(Pages *pages, const Build *build, const Vectors *query, const float 
 			bench_descend(search, pages, pages->upper_entry, pages->upper_level);
 		bench_run(search, pages);
 		hops += search->nexpanded;
-		n = refine(pages, build, search, q, count, nearest, record);
-		for (int j = 0; j < n; j++)
-			hits += nearest[j] <= limit + 1e-6f * fabsf(limit);
+		nfound[i] = refine(pages, build, search, q, count, found + (size_t) i * K, record);
 	}
 	f.us = (seconds(CLOCK_PROCESS_CPUTIME_ID) - start) * 1e6 / query->n;
+	for (int i = 0; i < query->n; i++)
+		hits += count_hits(pages, build, row_of(query, (uint32_t) i), found + (size_t) i * K,
+						   nfound[i], exact[(size_t) i * K + K - 1]);
 	f.recall = (double) hits / query->n / K;
 	f.pages = (double) pages->npins / query->n;
 	f.hops = (double) hops / query->n;
 	f.ef = ef;
 	free(record);
+	free(found);
+	free(nfound);
 	return f;
+}
+
+/* others may use the machine: the fastest of several runs */
+static Figures
+best_run(Pages *pages, const Build *build, const Vectors *query, const float *exact,
+		 GraphSearch *search, QuantQuery *prepared, int ef)
+{
+	Figures		best = run_queries(pages, build, query, exact, search, prepared, ef);
+
+	for (int i = 1; i < build->options->repeat; i++)
+	{
+		Figures		f = run_queries(pages, build, query, exact, search, prepared, ef);
+
+		best.us = f.us < best.us ? f.us : best.us;
+	}
+	return best;
 }
 
 static Figures
@@ -980,7 +1023,7 @@ sweep(Pages *pages, const Build *build, const Vectors *query, const float *exact
 
 	for (size_t i = 0; i < sizeof(efs) / sizeof(efs[0]) && target < 3; i++)
 	{
-		Figures		f = run_queries(pages, build, query, exact, &search, prepared, efs[i]);
+		Figures		f = best_run(pages, build, query, exact, &search, prepared, efs[i]);
 
 		if (build->options->raw)
 			printf("  ef %4d: recall %.4f, %.1f us, %.1f pages, %.1f hops\n",
@@ -1004,7 +1047,7 @@ usage(void)
 	die("usage: recall [options] base query l2|ip|cosine\n"
 		"  --m N  --ef-construction N  --nav-bits N  --sketch-dims N (-1: none)  --untrained\n"
 		"  --threads N  --refine N (candidates)  --record full|half|int8  --entries N (0: descend)\n"
-		"  --pin-ns NS  --limit ROWS  --raw  --cache FOLDER");
+		"  --pin-ns NS  --limit ROWS  --repeat N  --raw  --cache FOLDER");
 }
 
 static void
@@ -1014,7 +1057,7 @@ parse_options(int argc, char **argv, Options *o)
 		{"m", 1, NULL, 'm'}, {"ef-construction", 1, NULL, 'f'}, {"nav-bits", 1, NULL, 'b'},
 		{"sketch-dims", 1, NULL, 's'}, {"untrained", 0, NULL, 'u'}, {"threads", 1, NULL, 't'},
 		{"refine", 1, NULL, 'r'}, {"record", 1, NULL, 'k'}, {"entries", 1, NULL, 'e'},
-		{"pin-ns", 1, NULL, 'p'}, {"limit", 1, NULL, 'l'}, {"raw", 0, NULL, 'w'},
+		{"pin-ns", 1, NULL, 'p'}, {"repeat", 1, NULL, 'n'}, {"limit", 1, NULL, 'l'}, {"raw", 0, NULL, 'w'},
 		{"cache", 1, NULL, 'c'}, {NULL, 0, NULL, 0}
 	};
 	int			c;
@@ -1032,6 +1075,7 @@ parse_options(int argc, char **argv, Options *o)
 			case 'r': o->refine = atoi(optarg); break;
 			case 'e': o->entries = atoi(optarg) / SKETCH_ALIGN * SKETCH_ALIGN; break;
 			case 'p': o->pin_ns = atof(optarg); break;
+			case 'n': o->repeat = atoi(optarg); break;
 			case 'l': o->limit = atoi(optarg); break;
 			case 'w': o->raw = true; break;
 			case 'c': o->cache = optarg; break;
@@ -1051,7 +1095,7 @@ parse_options(int argc, char **argv, Options *o)
 int
 main(int argc, char **argv)
 {
-	Options		options = {16, 64, 0, 0, false, 1, 20, 128, 200, 100000000, false, "build", REFINE_FULL};
+	Options		options = {16, 64, 0, 0, false, 1, 20, 128, 200, 100000000, 3, false, "build", REFINE_FULL};
 	const char *metric_name;
 	QuantMetric metric;
 	Vectors		base;

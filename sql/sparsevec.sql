@@ -287,12 +287,6 @@ SELECT pg_temp.try(e) FROM (VALUES
 			FROM generate_series(1, 16000) i) FROM wide w WHERE n <= 3) t)$$)
 ) v(e);
 
--- not for hand-made calls
-SELECT pg_temp.code(e) FROM (VALUES
-	($$sparsevec_accum(NULL, '{}/1')$$),
-	($$sparsevec_sum(NULL)$$)
-) v(e);
-
 -- damaged values: found before they are used
 BEGIN;
 SET LOCAL client_min_messages = error;

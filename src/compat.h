@@ -167,6 +167,27 @@ vec_extend_compat(Relation rel, int n, Buffer *buffers, BlockNumber *first)
 	index_beginscan((heap), (rel), (snapshot), (nkeys), (norderbys))
 #endif
 
+/* PG 18 counts the disabled nodes of a path; before, a cost of 1e10 says it. */
+#if PG_VERSION_NUM >= 180000
+#define vec_copy_disabled_compat(path, from) ((path)->disabled_nodes = (from)->disabled_nodes)
+#else
+#define vec_copy_disabled_compat(path, from) ((void) 0)
+#endif
+
+/* PG 18 gave the direction of a pathkey a type of its own. */
+#if PG_VERSION_NUM >= 180000
+#define vec_pathkey_ascends_compat(key) ((key)->pk_cmptype == COMPARE_LT)
+#else
+#define vec_pathkey_ascends_compat(key) ((key)->pk_strategy == BTLessStrategyNumber)
+#endif
+
+/* PG 18 split the functions that write EXPLAIN's output from explain.h. */
+#if PG_VERSION_NUM >= 180000
+#define VEC_EXPLAIN_HEADER_COMPAT "commands/explain_format.h"
+#else
+#define VEC_EXPLAIN_HEADER_COMPAT "commands/explain.h"
+#endif
+
 /* PG 18 lets a library tell its name and version. */
 #if PG_VERSION_NUM >= 180000
 #define PG_MODULE_MAGIC_COMPAT	PG_MODULE_MAGIC_EXT(.name = "vecext", .version = "1.0")

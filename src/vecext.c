@@ -9,6 +9,7 @@
 
 #include "guard.h"
 #include "hnsw/hnsw.h"
+#include "planner/planner.h"
 #include "settings.h"
 #include "utils/guc.h"
 
@@ -23,5 +24,6 @@ _PG_init(void)
 	vec_guard_session();
 	vec_settings_init();
 	hnsw_init();
+	vec_planner_init();
 	MarkGUCPrefixReserved("vecext");
 }

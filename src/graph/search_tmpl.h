@@ -30,6 +30,7 @@ GS_NAME(prefetch_next) (const GraphSearch *search, GS_CONTEXT *context, int curr
 {
 	int			left = GS_AHEAD;
 
+	(void) context;				/* where prefetching does nothing */
 	for (int i = current + 1; i < search->ncandidates && left > 0; i++)
 	{
 		if (search->expanded[i])

@@ -7,7 +7,10 @@
  */
 #include "hnsw/hnswinsert.h"
 
+#include <math.h>
+
 #include "access/genam.h"
+#include "hnsw/hnswscan.h"
 #include "nodes/execnodes.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -360,7 +363,7 @@ find_candidates(HnswInsert *insert)
 
 	insert->seen_node = insert->index->entry_node;
 	insert->seen_upper = insert->index->entry_upper;
-	hnsw_search(insert->query, ef, ef);
+	hnsw_search(insert->query, hnsw_beam(insert->index->layout.ngroups > 0, ef), ef);
 	insert->ncandidates = 0;
 	for (int i = 0; i < search->nresults; i++)
 	{
@@ -413,7 +416,8 @@ begin_insert(Relation rel, HnswIndex *index, HnswValue *value, ItemPointer tid)
 	if (!value->defined)
 		return insert;
 
-	insert->query = hnsw_query(index, rel, PointerGetDatum(value->plain), false, ef, ef);
+	insert->query = hnsw_query(index, rel, PointerGetDatum(value->plain), false,
+							   hnsw_beam(index->layout.ngroups > 0, ef), ef);
 	insert->candidates = palloc(sizeof(InsertLink) * (Size) ef);
 	insert->links = palloc(sizeof(InsertLink) * (Size) index->params.m);
 	hnsw_insert_nodes_init(insert);

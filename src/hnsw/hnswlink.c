@@ -127,7 +127,9 @@ static const SketchEdge *
 make_edge(HnswInsert *insert, InsertNode *node, bool back, SketchEdge *edge)
 {
 	const HnswIndex *index = insert->index;
-	float		length;
+	const uint8_t *own = insert->value->code;
+	const uint8_t *other;
+	NavEdge		length;
 
 	if (index->layout.ngroups == 0)
 		return NULL;
@@ -135,8 +137,9 @@ make_edge(HnswInsert *insert, InsertNode *node, bool back, SketchEdge *edge)
 		node->coords = code_coords(index, node_code(insert, node));
 	if (insert->coords == NULL)
 		insert->coords = code_coords(index, insert->value->code);
-	length = nav_edge(index->model, index->layout.nav_bits, insert->value->code,
-					  node_code(insert, node));
+	other = node_code(insert, node);
+	length = nav_edge(index->model, index->layout.nav_bits, back ? other : own,
+					  back ? own : other);
 	sketch_encode(index->model, back ? node->coords : insert->coords,
 				  back ? insert->coords : node->coords, length, edge);
 	return edge;

@@ -838,16 +838,15 @@ set_entry_link(HnswVacuum *vacuum, uint8_t *entry, int place, uint32 id)
 	HnswIndex  *index = vacuum->index;
 	HnswCopy   *copy = fetch(vacuum, &vacuum->navs, id);
 	SketchEdge	edge;
-	NavHead		head;
 
 	if (copy == NULL)
 	{
 		entry_clear_link(entry, index->layout.ngroups, place);
 		return;
 	}
-	memcpy(&head, copy->code, sizeof(head));
 	memset(vacuum->from, 0, sizeof(float) * QUANT_MAX_SKETCH);
-	sketch_encode(index->model, vacuum->from, coords_of(vacuum, copy), head.normsq, &edge);
+	sketch_encode(index->model, vacuum->from, coords_of(vacuum, copy),
+				  nav_edge_from_origin(copy->code), &edge);
 	entry_set_link(entry, index->layout.ngroups, place, id, &edge);
 }
 

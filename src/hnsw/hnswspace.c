@@ -280,9 +280,9 @@ move_hint(Relation rel, uint32 from, uint32 to)
 	UnlockReleaseBuffer(buffer);
 }
 
-/* pages from the free hint up to the last segment: what vacuum has freed */
+/* at most npages from the free hint up to the last segment: what vacuum has freed */
 static bool
-probe_freed(Relation rel, HnswIndex *index, Buffer *buffer, uint32 *node)
+probe_freed(Relation rel, HnswIndex *index, uint32 npages, Buffer *buffer, uint32 *node)
 {
 	uint32		step = (uint32) index->slots_per_page;
 	uint32		last = index->segments[index->nsegments - 1].first_node;
@@ -293,10 +293,11 @@ probe_freed(Relation rel, HnswIndex *index, Buffer *buffer, uint32 *node)
 	bool		taken = false;
 
 	UnlockReleaseBuffer(meta);
-	for (int i = 0; i < WALK_PAGES && at < last && !taken; i++)
+	for (uint32 i = 0; i < npages && at < last && !taken; i++)
 	{
 		Probe		result = probe_node(rel, index, at, buffer, node);
 
+		CHECK_FOR_INTERRUPTS();
 		taken = result == PROBE_TAKEN;
 		if (result == PROBE_FULL && full_to == at)
 			full_to += step;
@@ -390,8 +391,10 @@ hnsw_free_slot(Relation rel, HnswIndex *index, const uint32 *near, int nnear, Bu
 	for (;;)
 	{
 		if (index->nsegments > 0 &&
-			(probe_cursor(rel, index, buffer, &node) || probe_freed(rel, index, buffer, &node) ||
-			 probe_last(rel, index, buffer, &node)))
+			(probe_cursor(rel, index, buffer, &node) ||
+			 probe_freed(rel, index, WALK_PAGES, buffer, &node) ||
+			 probe_last(rel, index, buffer, &node) ||
+			 probe_freed(rel, index, PG_UINT32_MAX, buffer, &node)))
 		{
 			index->insert_node = node;
 			return node;

@@ -491,12 +491,11 @@ write_entry(Writer *w)
 		for (uint32 i = 0; i < w->nnodes && n < nlinks; i++)
 		{
 			SketchEdge	edge;
-			NavHead		head;
 
 			if (graph_level(graph, w->order[i]) != level)
 				continue;
-			memcpy(&head, graph_code(graph, w->order[i]), sizeof(head));
-			sketch_encode(model, origin, w->coords + i * dims, head.normsq, &edge);
+			sketch_encode(model, origin, w->coords + i * dims,
+						  nav_edge_from_origin(graph_code(graph, w->order[i])), &edge);
 			entry_set_link(entry, w->layout->ngroups, n++, i, &edge);
 		}
 	}

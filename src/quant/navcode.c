@@ -242,24 +242,42 @@ raw_levels(const uint8_t *code)
 
 /*
  * nav_edge
- *		Estimated squared Euclidean distance, in nav space, of two vectors.
+ *		Estimated geometry of a link between two vectors.
  *
  * Codes of 32 bits must be aligned for float.
  */
-float
-nav_edge(const QuantModel *model, int bits, const uint8_t *a, const uint8_t *b)
+NavEdge
+nav_edge(const QuantModel *model, int bits, const uint8_t *from, const uint8_t *to)
 {
-	NavHead		ha;
-	NavHead		hb;
-	float		distance;
+	NavHead		u = read_head(from);
+	NavHead		v = read_head(to);
+	NavEdge		edge = {0, 0};
 
 	if (bits == 32)
-		return vec_kernels->l2sq_f32(raw_levels(a), raw_levels(b), model->dim);
+		edge.length_squared = vec_kernels->l2sq_f32(raw_levels(from), raw_levels(to), model->dim);
+	else
+		edge.length_squared = u.normsq + v.normsq -
+			2 * nav_product(model->dim, bits, &u, &v, from, to);
+	if (!(edge.length_squared > 0))
+		edge.length_squared = 0;
 
-	ha = read_head(a);
-	hb = read_head(b);
-	distance = ha.normsq + hb.normsq - 2 * nav_product(model->dim, bits, &ha, &hb, a, b);
-	return distance > 0 ? distance : 0;
+	/* <u, v - u> from the three lengths */
+	if (model->metric == QUANT_IP)
+		edge.along = (v.normsq - u.normsq - edge.length_squared) / 2 + v.mean_dot - u.mean_dot;
+	return edge;
+}
+
+/*
+ * nav_edge_from_origin
+ *		Geometry of a link from the origin of nav space, the mean, to a vector.
+ */
+NavEdge
+nav_edge_from_origin(const uint8_t *to)
+{
+	NavHead		head = read_head(to);
+	NavEdge		edge = {head.normsq, head.mean_dot};
+
+	return edge;
 }
 
 /*

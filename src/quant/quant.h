@@ -151,12 +151,21 @@ typedef struct NavHead
 	int32_t		sum;			/* of the levels */
 } NavHead;
 
+/* what a sketch must know of a link from u to v, in nav space */
+typedef struct NavEdge
+{
+	float		length_squared; /* |v - u|^2 */
+	float		along;			/* IP: <u + scale * R mean, v - u>; else 0 */
+} NavEdge;
+
 extern size_t nav_code_size(int dim, int bits);
 extern void nav_encode(const QuantModel *model, int bits, const float *nav, float slack,
 					   uint8_t *code);
 extern void nav_decode(const QuantModel *model, int bits, const uint8_t *code, float *nav);
 extern float nav_pair(const QuantModel *model, int bits, const uint8_t *a, const uint8_t *b);
-extern float nav_edge(const QuantModel *model, int bits, const uint8_t *a, const uint8_t *b);
+extern NavEdge nav_edge(const QuantModel *model, int bits, const uint8_t *from,
+						const uint8_t *to);
+extern NavEdge nav_edge_from_origin(const uint8_t *to);
 extern bool nav_equal(const QuantModel *model, int bits, const uint8_t *a, const uint8_t *b);
 
 /*--- queries: query.c ---------------------------------------------------*/
@@ -171,6 +180,7 @@ typedef struct QuantQuery
 	float		normsq;			/* of nav; L2 and cosine */
 	float		base;			/* IP: minus scale^2 * <q, mean> */
 	float		slack;			/* rounding that may be in nav, as a length */
+	double		norm;			/* length of nav; its square may vanish in a float */
 	VecScanTable table;
 } QuantQuery;
 
@@ -204,7 +214,7 @@ extern int	sketch_groups(const QuantModel *model);
 extern size_t sketch_codes_size(const QuantModel *model, int nlinks);
 extern void sketch_project(const QuantModel *model, const float *nav, float *coords);
 extern void sketch_encode(const QuantModel *model, const float *from, const float *to,
-						  float length_squared, SketchEdge *edge);
+						  NavEdge length, SketchEdge *edge);
 extern void sketch_put(uint8_t *codes, int ngroups, int nlinks, int link, const uint8_t *group);
 extern void sketch_set_query(QuantQuery *query);
 

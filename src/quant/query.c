@@ -92,7 +92,9 @@ quant_query_set(QuantQuery *query, const float *q)
 	for (int i = 0; i < model->dim; i++)
 		sum += query->nav[i];
 	query->sum = (float) sum;
-	query->normsq = (float) vec_kernels->normsq_f32(query->nav, model->dim);
+	query->norm = vec_kernels->normsq_f32(query->nav, model->dim);
+	query->normsq = (float) query->norm;
+	query->norm = sqrt(query->norm);
 	sketch_set_query(query);
 }
 
@@ -172,7 +174,7 @@ decoded_product(const QuantQuery *query, int bits, const uint8_t *code, const Na
 			dot += (double) x * query->nav[i];
 		}
 		*length_squared = head->normsq;
-		*error = 1e-7 * sqrt((double) head->normsq * query->normsq);
+		*error = 1e-7 * sqrt((double) head->normsq) * query->norm;
 		return dot;
 	}
 
@@ -187,7 +189,7 @@ decoded_product(const QuantQuery *query, int bits, const uint8_t *code, const Na
 	*length_squared = (double) head->rescale * head->rescale * yy;
 
 	/* a sum of at most dim / 2 terms in a row, of levels up to 2 * center */
-	*error = (dim / 2 + 64) * UNIT * head->rescale * sqrt((double) query->normsq) * 3 * center * root;
+	*error = (dim / 2 + 64) * UNIT * head->rescale * query->norm * 3 * center * root;
 	return dot;
 }
 
@@ -204,7 +206,7 @@ nav_lower_bound(const QuantQuery *query, int bits, const uint8_t *code)
 {
 	const QuantModel *model = query->model;
 	double		scale = model->scale;
-	double		norm = sqrt((double) query->normsq);
+	double		norm = query->norm;
 	double		length_squared;
 	double		error;
 	double		dot;
@@ -225,8 +227,8 @@ nav_lower_bound(const QuantQuery *query, int bits, const uint8_t *code)
 		return -(most + 1e-5 * norm * length) / (scale * scale);
 	}
 
-	d = query->normsq + length_squared - 2 * (dot + error);
-	d -= 1e-6 * (query->normsq + length_squared);
+	d = norm * norm + length_squared - 2 * (dot + error);
+	d -= 1e-6 * (norm * norm + length_squared);
 	d = (d > 0 ? sqrt(d) : 0) - head.residual - query->slack;
 	d = d > 0 ? d / scale * (1 - 1e-5) : 0;
 	if (model->metric == QUANT_L2)

@@ -10,7 +10,9 @@
  *	<e, q - u> is about |e|^2 / <y, e> * (<y, q> - <y, u>)
  *
  * so that "scale" = -2 |e|^2 / <y, e> and "offset" = |e|^2 - scale * <y, u>
- * leave only <y, q> to look up (after PEOs and SymphonyQG; README.md).
+ * leave only <y, q> to look up (after PEOs and SymphonyQG; README.md).  For
+ * inner products -<q, v> = -<q, u> - <u, e> - <e, q - u>: half the scale, and
+ * -<u, e>, known when the link is made, in the place of |e|^2.
  *
  *-------------------------------------------------------------------------
  */
@@ -135,12 +137,12 @@ quantise(const QuantModel *model, const float *e, const float *from, double norm
  * sketch_encode
  *		Sketch the link between two nodes.
  *
- * from and to are the sketched coordinates of both ends, length_squared the
- * square of the link's whole length (nav_edge()).
+ * from and to are the sketched coordinates of both ends; nav_edge() gives the
+ * rest.
  */
 void
 sketch_encode(const QuantModel *model, const float *from, const float *to,
-			  float length_squared, SketchEdge *edge)
+			  NavEdge length, SketchEdge *edge)
 {
 	uint8_t		level[QUANT_MAX_SKETCH];
 	float		e[QUANT_MAX_SKETCH];
@@ -157,7 +159,7 @@ sketch_encode(const QuantModel *model, const float *from, const float *to,
 	if (normsq > 1e-20 && normsq < 1e20)
 	{
 		quantise(model, e, from, normsq, level, &ye, &yu);
-		scale = length_squared / ye;
+		scale = length.length_squared / ye;
 	}
 	else
 	{
@@ -170,12 +172,12 @@ sketch_encode(const QuantModel *model, const float *from, const float *to,
 	if (model->metric == QUANT_IP)
 	{
 		edge->scale = to_half(-scale);
-		edge->offset = 0;
+		edge->offset = to_half(-length.along + scale * yu);
 	}
 	else
 	{
 		edge->scale = to_half(-2 * scale);
-		edge->offset = to_half(length_squared + 2 * scale * yu);
+		edge->offset = to_half(length.length_squared + 2 * scale * yu);
 	}
 
 	for (int g = 0; g < ngroups; g++)
@@ -245,6 +247,17 @@ group_values(const float *q, int bits, float *value)
 	return least;
 }
 
+/* a query for inner products is not centred, what sketches are seen from is */
+static void
+subtract_mean(QuantQuery *query)
+{
+	float		mean[QUANT_MAX_SKETCH];
+
+	sketch_project(query->model, quant_nav_mean(query->model), mean);
+	for (int i = 0; i < query->model->sketch_dims; i++)
+		query->sketch[i] -= mean[i];
+}
+
 /*
  * sketch_set_query
  *		Fill the query's table from its nav-space vector.
@@ -270,6 +283,8 @@ sketch_set_query(QuantQuery *query)
 		return;
 
 	sketch_project(model, query->nav, query->sketch);
+	if (model->metric == QUANT_IP)
+		subtract_mean(query);
 	for (int g = 0; g < ngroups; g++)
 	{
 		float		width = 0;

@@ -23,6 +23,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "types/common.h"
+#include "types/cost.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -153,4 +154,24 @@ VEC_SQL_FUNCTION(vecext_distance_support)
 	cost->startup = 0;
 	cost->per_tuple = cpu_operator_cost * (operators + largest / BYTES_PER_OPERATOR);
 	PG_RETURN_POINTER(cost);
+}
+
+/*
+ * vec_is_distance_function
+ *		Is this one of the distance functions of vecext's types?
+ *
+ * They are those whose planner support function is ours: two arguments, strict,
+ * immutable, double precision result.  Its address tells, so that neither
+ * names nor schemas matter.
+ */
+bool
+vec_is_distance_function(Oid function)
+{
+	RegProcedure support = get_func_support(function);
+	FmgrInfo	info;
+
+	if (!RegProcedureIsValid(support))
+		return false;
+	fmgr_info(support, &info);
+	return info.fn_addr == vecext_distance_support;
 }

@@ -60,6 +60,8 @@ sub check_rows
 	{
 		my ($name, undef, undef, $operator) = @$case;
 		my $plan = "SET enable_seqscan = off; SET enable_sort = off; SET hnsw.max_scan_tuples = 1000000;";
+		is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('${name}_v', true)"),
+			'', "$when: ${name}_v keeps its invariants");
 		is($node->safe_psql('postgres', <<SQL), '0|0', "$when: $name has every row once");
 $plan
 SELECT count(*) - count(DISTINCT id), (SELECT count(*) FROM $name) - count(*) FROM
@@ -76,17 +78,17 @@ SQL
 	}
 }
 
-insert_rows($primary, 150);
+insert_rows($primary, 90);
 check_rows($primary, 'primary');
 $primary->wait_for_catchup($standby);
 check_rows($standby, 'standby');
 
 # what replay cannot know of, full pages included
 $primary->safe_psql('postgres', 'CHECKPOINT');
-insert_rows($primary, 50);
+insert_rows($primary, 30);
 $primary->wait_for_catchup($standby);
 $standby->promote;
-insert_rows($standby, 51);
+insert_rows($standby, 31);
 check_rows($standby, 'promoted');
 
 done_testing();

@@ -1,5 +1,5 @@
-# kill -9 under concurrent inserts: after each restart every row is in the index,
-# exactly once, and inserts go on.
+# kill -9 under concurrent inserts, deletes and vacuums: after each restart every
+# row is in the index, exactly once, and writing goes on.
 use strict;
 use warnings FATAL => 'all';
 use IPC::Run ();
@@ -24,7 +24,11 @@ append_to_file($script, <<'SQL');
 \set n random(1, 20)
 INSERT INTO item (v) SELECT random_vector(48, :s + i) FROM generate_series(1, :n) i;
 INSERT INTO large (v) VALUES (random_vector(2500, :s));
+DELETE FROM item WHERE id = ANY (ARRAY(SELECT id FROM item ORDER BY v <-> random_vector(48, :s) LIMIT 3));
+DELETE FROM large WHERE id % 20 = :n AND random() < 0.1;
 SQL
+my $vacuum = $node->basedir . '/vacuum.sql';
+append_to_file($vacuum, "VACUUM item;\nVACUUM large;\n\\sleep 50 ms\n");
 
 sub restart_after_kill
 {
@@ -40,22 +44,26 @@ sub restart_after_kill
 }
 
 my $rows = 0;
-for my $round (1 .. 4)
+for my $round (1 .. 3)
 {
 	my $out = '';
 	my $err = '';
 	my $bench = IPC::Run::start(
 		[ 'pgbench', '--no-vacuum', '--client=4', '--jobs=2', "--random-seed=$round", '--time=60',
-			"--file=$script", $node->connstr('postgres') ],
+			"--file=$script\@9", "--file=$vacuum\@1", $node->connstr('postgres') ],
 		'>', \$out, '2>', \$err);
 	usleep(900_000 + 137_000 * $round);
-	$node->safe_psql('postgres', 'CHECKPOINT') if $round == 3;
+	$node->safe_psql('postgres', 'CHECKPOINT') if $round == 2;
 	ok(restart_after_kill(), "round $round: restarts after kill -9");
 	IPC::Run::finish($bench);
 
 	for my $case ([ 'item', '<->' ], [ 'large', '<+>' ])
 	{
 		my ($table, $operator) = @$case;
+		# links may lead to what a vacuum was about to repair; nothing else may be wrong
+		is($node->safe_psql('postgres', <<SQL), '', "round $round: ${table}_v keeps its invariants");
+SELECT * FROM vecext_index_check('${table}_v', true) WHERE invariant NOT IN ('H9', 'H10');
+SQL
 		is($node->safe_psql('postgres', <<SQL), '0|0', "round $round: $table has every row once");
 SET enable_seqscan = off; SET enable_sort = off; SET hnsw.max_scan_tuples = 1000000;
 SELECT count(*) - count(DISTINCT id), (SELECT count(*) FROM $table) - count(*) FROM
@@ -68,6 +76,12 @@ SELECT round(avg((SELECT x.d < 1e-4 FROM
 FROM (SELECT v FROM $table ORDER BY id DESC LIMIT 200) o;
 SQL
 		cmp_ok($found, '>=', 0.95, "round $round: $table finds what was inserted ($found)");
+	}
+	for my $table ('item', 'large')
+	{
+		$node->safe_psql('postgres', "VACUUM $table");
+		is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('${table}_v', true)"),
+			'', "round $round: vacuum repairs ${table}_v");
 	}
 	my $now = $node->safe_psql('postgres', 'SELECT count(*) FROM item');
 	cmp_ok($now, '>', $rows, "round $round: $now rows");

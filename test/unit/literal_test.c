@@ -610,7 +610,7 @@ test_powers(void)
 	{
 		char		text[8];
 
-		sprintf(text, "1e%d", q);
+		snprintf(text, sizeof(text), "1e%d", q);
 		wrong += vec_power_of_ten[q] != strtod(text, NULL);
 		wrong += q < 8 && vec_power_of_ten_int[q] != strtod(text, NULL);
 	}

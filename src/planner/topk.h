@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * topk.h
+ *	  VectorTopK: what its planner half tells its executor half.
+ *
+ * custom_exprs holds the distance, one OpExpr; custom_private the integers
+ * below.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VECEXT_TOPK_H
+#define VECEXT_TOPK_H
+
+#include "postgres.h"
+
+#include "nodes/extensible.h"
+#include "nodes/primnodes.h"
+
+/* members of custom_private */
+typedef enum TopkPrivate
+{
+	TOPK_ROWS,					/* how many rows the query asks for */
+	TOPK_COLUMN_ARG				/* which argument of the distance is the column: 0, 1 */
+} TopkPrivate;
+
+extern const CustomScanMethods topk_scan_methods;
+
+#endif							/* VECEXT_TOPK_H */

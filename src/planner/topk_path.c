@@ -1,0 +1,305 @@
+/*-------------------------------------------------------------------------
+ *
+ * topk_path.c
+ *	  Offers VectorTopK for ORDER BY column <distance> value LIMIT k.
+ *
+ * README.md says when and at what cost.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "planner/planner.h"
+#include "planner/topk.h"
+#include "planner/topk_heap.h"
+#include "types/cost.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/typcache.h"
+
+/* more rows than these are a sort's business */
+#define MAX_ROWS 10000
+
+/* part of cpu_tuple_cost that rows which are not handed up save */
+#define NO_SLOT_SHARE 0.4
+
+static bool enable_topk = true;
+static set_rel_pathlist_hook_type previous_hook = NULL;
+
+/* is a LIMIT or OFFSET known now, and not only estimated? */
+static bool
+is_constant(Node *limit)
+{
+	return limit == NULL || IsA(limit, Const);
+}
+
+/*
+ * Does the query ask for so many first rows in one order, with nothing between
+ * the scan and LIMIT that could drop or add rows?  limit_tuples says most of it:
+ * it is not set below grouping, DISTINCT, window functions or set-returning
+ * ones.
+ */
+static bool
+query_wants_first_rows(PlannerInfo *root)
+{
+	Query	   *parse = root->parse;
+
+	return root->limit_tuples >= 1 && root->limit_tuples <= MAX_ROWS &&
+		root->limit_tuples * sizeof(TopkEntry) <= work_mem * 1024.0 &&
+		parse->commandType == CMD_SELECT &&
+		parse->limitOption != LIMIT_OPTION_WITH_TIES &&
+		is_constant(parse->limitCount) && is_constant(parse->limitOffset) &&
+		parse->rowMarks == NIL && root->rowMarks == NIL &&
+		parse->setOperations == NULL &&
+		root->query_pathkeys == root->sort_pathkeys &&
+		list_length(root->query_pathkeys) == 1;
+}
+
+/* the rel of the FROM clause that rel is, or is a part of */
+static Relids
+query_relids(RelOptInfo *rel)
+{
+	return rel->top_parent_relids != NULL ? rel->top_parent_relids : rel->relids;
+}
+
+/* a table with heap storage that is, alone or among its siblings, all of FROM? */
+static bool
+is_table_of_query(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	Relation	table;
+	bool		heap;
+
+	if (!IS_SIMPLE_REL(rel) || rte->rtekind != RTE_RELATION || rte->inh ||
+		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
+		rte->tablesample != NULL || IS_DUMMY_REL(rel) ||
+		rel->lateral_relids != NULL ||
+		!bms_equal(query_relids(rel), root->all_baserels))
+		return false;
+
+	table = table_open(rte->relid, NoLock);
+	heap = table->rd_tableam == GetHeapamTableAmRoutine();
+	table_close(table, NoLock);
+	return heap;
+}
+
+/* a column of rel? */
+static bool
+is_column(Node *node, RelOptInfo *rel)
+{
+	Var		   *var = (Var *) node;
+
+	return IsA(node, Var) && var->varno == (int) rel->relid && var->varlevelsup == 0 &&
+		var->varattno > 0 && get_typlen(var->vartype) == -1;
+}
+
+/* computable once, before the scan? */
+static bool
+is_value(Node *node)
+{
+	return !contain_var_clause(node) && !contain_volatile_functions(node) &&
+		!contain_subplans(node) && get_typlen(exprType(node)) == -1;
+}
+
+/*
+ * Which argument of a distance is a column of rel, the other being a value; -1
+ * if the expression is not such a distance.
+ */
+static int
+column_argument(Node *node, RelOptInfo *rel)
+{
+	OpExpr	   *distance = (OpExpr *) node;
+
+	if (!IsA(node, OpExpr) || list_length(distance->args) != 2 ||
+		distance->opresulttype != FLOAT8OID || distance->opretset)
+		return -1;
+	set_opfuncid(distance);
+	if (!func_strict(distance->opfuncid) || !vec_is_distance_function(distance->opfuncid))
+		return -1;
+	for (int i = 0; i < 2; i++)
+	{
+		if (is_column(list_nth(distance->args, i), rel) &&
+			is_value(list_nth(distance->args, 1 - i)))
+			return i;
+	}
+	return -1;
+}
+
+/* an expression over the FROM clause's rel as one over rel, a part of it */
+static Node *
+expression_of_part(PlannerInfo *root, Node *node, Index rti)
+{
+	AppendRelInfo *part = root->append_rel_array ? root->append_rel_array[rti] : NULL;
+
+	if (part == NULL)
+		return node;
+	node = expression_of_part(root, node, part->parent_relid);
+	return adjust_appendrel_attrs(root, node, 1, &part);
+}
+
+/*
+ * The distance the query is ordered by, ascending, NULLs last; NULL if it is
+ * not one that can be computed from a column of rel.
+ */
+static OpExpr *
+ordering_distance(PlannerInfo *root, RelOptInfo *rel)
+{
+	PathKey    *key = linitial_node(PathKey, root->query_pathkeys);
+	TypeCacheEntry *float8 = lookup_type_cache(FLOAT8OID, TYPECACHE_BTREE_OPFAMILY);
+	ListCell   *cell;
+
+	if (!vec_pathkey_ascends_compat(key) || key->pk_nulls_first ||
+		key->pk_opfamily != float8->btree_opf || key->pk_eclass->ec_has_volatile)
+		return NULL;
+
+	foreach(cell, key->pk_eclass->ec_members)
+	{
+		EquivalenceMember *member = lfirst_node(EquivalenceMember, cell);
+		Node	   *node = (Node *) member->em_expr;
+
+		if (member->em_is_child || !bms_equal(member->em_relids, query_relids(rel)))
+			continue;
+		/* cheap tests first: most orders are none of ours */
+		if (!IsA(node, OpExpr))
+			continue;
+		node = expression_of_part(root, node, rel->relid);
+		if (column_argument(node, rel) >= 0)
+			return (OpExpr *) node;
+	}
+	return NULL;
+}
+
+/*
+ * Cost: a sequential scan without what it does to hand up a row; for each that
+ * passes the filter, the distance and one comparison with the last of the kept;
+ * then a fetch for each row of the result, from pages that were read a moment
+ * ago unless the table is larger than the cache.
+ */
+static void
+cost_topk(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, OpExpr *distance)
+{
+	Path	   *scan = create_seqscan_path(root, rel, NULL, path->path.parallel_workers);
+	double		tuples = rel->tuples * Min(1, scan->rows / Max(1, rel->rows));
+	double		fetch = cpu_tuple_cost;
+	QualCost	cost;
+
+	if (rel->pages > effective_cache_size)
+		fetch += random_page_cost;
+	cost_qual_eval_node(&cost, (Node *) distance, root);
+
+	path->path.rows = clamp_row_est(Min(scan->rows, root->limit_tuples));
+	path->path.startup_cost = scan->total_cost - NO_SLOT_SHARE * cpu_tuple_cost * tuples +
+		cost.startup + scan->rows * (cost.per_tuple + cpu_operator_cost);
+	path->path.total_cost = path->path.startup_cost + path->path.rows * fetch;
+	vec_copy_disabled_compat(&path->path, scan);
+}
+
+static Plan *plan_topk(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
+					   List *clauses, List *custom_plans);
+
+static const CustomPathMethods topk_path_methods = {
+	.CustomName = "VectorTopK",
+	.PlanCustomPath = plan_topk,
+};
+
+/* the path; with workers, each of them returns its own first rows in order */
+static CustomPath *
+make_topk_path(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, int workers)
+{
+	CustomPath *path = makeNode(CustomPath);
+
+	path->path.pathtype = T_CustomScan;
+	path->path.parent = rel;
+	path->path.pathtarget = rel->reltarget;
+	path->path.parallel_aware = workers > 0;
+	path->path.parallel_safe = rel->consider_parallel &&
+		is_parallel_safe(root, (Node *) distance);
+	path->path.parallel_workers = workers;
+	path->path.pathkeys = root->query_pathkeys;
+	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	path->custom_private = list_make1(distance);
+	path->methods = &topk_path_methods;
+	cost_topk(root, path, rel, distance);
+	return path;
+}
+
+/* set_rel_pathlist_hook */
+static void
+add_topk_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	CustomPath *path;
+	OpExpr	   *distance;
+	int			workers;
+
+	if (previous_hook != NULL)
+		previous_hook(root, rel, rti, rte);
+	if (!enable_topk || !query_wants_first_rows(root) || !is_table_of_query(root, rel, rte))
+		return;
+	distance = ordering_distance(root, rel);
+	if (distance == NULL)
+		return;
+
+	path = make_topk_path(root, rel, distance, 0);
+	add_path(rel, &path->path);
+
+	/* under an Append the order of a parallel scan would be lost */
+	if (!path->path.parallel_safe || rel->reloptkind != RELOPT_BASEREL)
+		return;
+	workers = compute_parallel_worker(rel, rel->pages, -1, max_parallel_workers_per_gather);
+	if (workers > 0)
+		add_partial_path(rel, &make_topk_path(root, rel, distance, workers)->path);
+}
+
+/* PlanCustomPath; the caller copies the costs and orders the clauses */
+static Plan *
+plan_topk(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
+		  List *clauses, List *custom_plans)
+{
+	CustomScan *plan = makeNode(CustomScan);
+	OpExpr	   *distance = linitial_node(OpExpr, path->custom_private);
+
+	plan->scan.plan.targetlist = tlist;
+	plan->scan.plan.qual = extract_actual_clauses(clauses, false);
+	plan->scan.scanrelid = rel->relid;
+	plan->flags = path->flags;
+	plan->custom_exprs = list_make1(distance);
+	/* in the order of TopkPrivate */
+	plan->custom_private = list_make2(makeInteger((int) root->limit_tuples),
+									  makeInteger(column_argument((Node *) distance, rel)));
+	plan->methods = &topk_scan_methods;
+	return &plan->scan.plan;
+}
+
+/*
+ * vec_planner_init
+ *		Define the settings and enter the planner; called once per process.
+ */
+void
+vec_planner_init(void)
+{
+	DefineCustomBoolVariable("vecext.enable_topk",
+							 "Enables the planner's use of VectorTopK plans.",
+							 "They answer ORDER BY distance LIMIT without an index.",
+							 &enable_topk,
+							 true,
+							 PGC_USERSET, GUC_EXPLAIN,
+							 NULL, NULL, NULL);
+	RegisterCustomScanMethods(&topk_scan_methods);
+	previous_hook = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = add_topk_paths;
+}
