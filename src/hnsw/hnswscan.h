@@ -128,7 +128,7 @@ extern void hnsw_sweep(HnswScan *so);
 static inline int
 hnsw_beam(bool sketches, int ef)
 {
-	return sketches ? 2 * ef + 8 : ef + ef / 8 + 2;
+	return sketches ? 2 * ef + ef / 4 + 8 : ef + ef / 8 + 2;
 }
 
 #endif							/* VECEXT_HNSWSCAN_H */
