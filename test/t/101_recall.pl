@@ -7,7 +7,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use VecextTest;
 
-my $rows = 3000;
+my $rows = 2000;
 my $queries = 50;
 my $k = 10;
 
