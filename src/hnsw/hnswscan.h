@@ -76,6 +76,8 @@ typedef struct HnswScan
 	int			nfound;
 	int			nready;			/* of these may be returned now */
 	int			next;
+	int			nresults;		/* of the search; its results live in query */
+	int			nrefined;		/* of these are in found, or not wanted */
 	bool		complete;		/* sweep: no node in range was left out */
 
 	/* places in the order */
