@@ -21,6 +21,18 @@ OBJS = \
 	src/kernels/float_parse.o \
 	src/kernels/float_print.o \
 	src/kernels/literal.o \
+	src/quant/rotate.o \
+	src/quant/model.o \
+	src/quant/pca.o \
+	src/quant/navcode.o \
+	src/quant/sketch.o \
+	src/quant/query.o \
+	src/quant/refine.o \
+	src/graph/graph.o \
+	src/graph/build.o \
+	src/graph/finish.o \
+	src/graph/slot.o \
+	src/graph/search.o \
 	src/types/common.o \
 	src/types/dense_io.o \
 	src/types/dense_ops.o \
@@ -31,9 +43,35 @@ OBJS = \
 	src/types/sparsevec_ops.o \
 	src/types/sparsevec_agg.o \
 	src/types/bitvec.o \
+	src/types/metric.o \
 	src/types/subscript.o \
 	src/types/statistics.o \
 	src/types/cost.o \
+	src/am/am_check.o \
+	src/am/am_recall.o \
+	src/hnsw/hnswindex.o \
+	src/hnsw/hnswvalue.o \
+	src/hnsw/hnswquery.o \
+	src/hnsw/hnswparams.o \
+	src/hnsw/hnswtrain.o \
+	src/hnsw/hnswbuild.o \
+	src/hnsw/hnswparallel.o \
+	src/hnsw/hnswwrite.o \
+	src/hnsw/hnswtids.o \
+	src/hnsw/hnswspace.o \
+	src/hnsw/hnswlink.o \
+	src/hnsw/hnswupper.o \
+	src/hnsw/hnswinsert.o \
+	src/hnsw/hnswscan.o \
+	src/hnsw/hnswsweep.o \
+	src/hnsw/hnswcost.o \
+	src/hnsw/hnswvacuum.o \
+	src/hnsw/hnswchoose.o \
+	src/hnsw/hnswrepair.o \
+	src/hnsw/hnswvalidate.o \
+	src/hnsw/hnswcheck.o \
+	src/hnsw/hnswstats.o \
+	src/hnsw/hnsw.o \
 	src/planner/topk_path.o \
 	src/planner/topk_scan.o \
 	src/settings.o \

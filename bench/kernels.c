@@ -173,10 +173,108 @@ run_jaccard_bits(const Job *j)
 	sink += (double) sum;
 }
 
+/* codes: "dim" levels of so many bits */
+#define CODE_RUNNER(kernel, bits, other) \
+	static void run_##kernel(const Job *j) \
+	{ \
+		size_t		bytes = (size_t) j->dim * (bits) / 8; \
+		double		sum = 0; \
+		for (int r = 0; r < j->nrows; r++) \
+			sum += j->table->kernel((const uint8_t *) j->rows + (size_t) r * bytes, other, j->dim); \
+		sink += sum; \
+	}
+
+CODE_RUNNER(dot_u8_f32, 8, query)
+CODE_RUNNER(dot_u4_f32, 4, query)
+CODE_RUNNER(dot_u2_f32, 2, query)
+CODE_RUNNER(dot_u8, 8, (const uint8_t *) j->query)
+CODE_RUNNER(dot_u4, 4, (const uint8_t *) j->query)
+CODE_RUNNER(dot_u2, 2, (const uint8_t *) j->query)
+
+static void
+run_l2sq_u8_f32(const Job *j)
+{
+	double		sum = 0;
+
+	for (int r = 0; r < j->nrows; r++)
+		sum += j->table->l2sq_u8_f32((const uint8_t *) j->rows + (size_t) r * j->dim, query,
+									 -1, 0.01f, j->dim);
+	sink += sum;
+}
+
+static void
+run_fit_code_f32(const Job *j)
+{
+	float		xy;
+	float		yy;
+
+	for (int r = 0; r < j->nrows; r++)
+	{
+		j->table->fit_code_f32((const float *) j->rows + (size_t) r * j->dim, j->dim, 1, 4,
+							   &xy, &yy);
+		sink += xy;
+	}
+}
+
+/* a row is a node: 24 links of dim / 8 groups, two bits for a quarter of dim */
+static void
+run_scan_links(const Job *j)
+{
+	static const uint8_t lut[MAX_DIM / 8 * 16];
+	static const vec_half zero[24];
+	VecScanTable table = {lut, j->dim / 8, 1, 0};
+	float		estimate[24];
+
+	for (int r = 0; r < j->nrows; r++)
+	{
+		j->table->scan_links(&table, (const uint8_t *) j->rows + (size_t) r * j->dim * 3 / 2,
+							 zero, zero, 24, 0, estimate);
+		sink += estimate[0];
+	}
+}
+
+static void
+run_flip_signs(const Job *j)
+{
+	for (int r = 0; r < j->nrows; r++)
+		j->table->flip_signs((float *) output, (const uint8_t *) j->rows + (size_t) r * j->dim / 8,
+							 j->dim);
+	sink += output[0];
+}
+
+/* of the largest power of two in dim; the rows are only counted */
+static void
+run_hadamard_f32(const Job *j)
+{
+	int			n = 1;
+
+	while (n * 2 <= j->dim)
+		n *= 2;
+	for (int r = 0; r < j->nrows; r++)
+		j->table->hadamard_f32((float *) output, n, 0.03125f);
+	sink += output[0];
+}
+
+static void
+run_add_rows_f32(const Job *j)
+{
+	static const float coef[8] = {1, -1, 1, -1, 1, -1, 1, -1};
+
+	for (int r = 0; r + 8 <= j->nrows; r += 8)
+		j->table->add_rows_f32((float *) output, (const float *) j->rows + (size_t) r * j->dim,
+							   (size_t) j->dim, coef, 8, j->dim);
+	sink += output[0];
+}
+
 /*
  * Operations that need a floating-point port; widening halves is not
  * counted.  Sparse rows hold "dim" elements, an index and a value each.
  */
+/* kernels of text have benchmarks of their own: literal.c and float_print.c */
+#define bench_print_block	bench_elsewhere
+#define bench_find_commas	bench_elsewhere
+#define bench_parse_block	bench_elsewhere
+static const Bench bench_elsewhere = {NULL, 0, 0};
 static const Bench bench_l2sq_f32 = {run_l2sq_f32, 32, 2};
 static const Bench bench_dot_f32 = {run_dot_f32, 32, 1};
 static const Bench bench_l1_f32 = {run_l1_f32, 32, 2};
@@ -202,6 +300,18 @@ static const Bench bench_finite_f32 = {run_finite_f32, 32, 0};
 static const Bench bench_finite_f16 = {run_finite_f16, 16, 0};
 static const Bench bench_swap_bytes32 = {run_swap_bytes32, 32, 0};
 static const Bench bench_swap_bytes16 = {run_swap_bytes16, 16, 0};
+static const Bench bench_dot_u8_f32 = {run_dot_u8_f32, 8, 1};
+static const Bench bench_dot_u4_f32 = {run_dot_u4_f32, 4, 1};
+static const Bench bench_dot_u2_f32 = {run_dot_u2_f32, 2, 1};
+static const Bench bench_dot_u8 = {run_dot_u8, 8, 0};
+static const Bench bench_dot_u4 = {run_dot_u4, 4, 0};
+static const Bench bench_dot_u2 = {run_dot_u2, 2, 0};
+static const Bench bench_l2sq_u8_f32 = {run_l2sq_u8_f32, 8, 3};
+static const Bench bench_fit_code_f32 = {run_fit_code_f32, 32, 0};
+static const Bench bench_scan_links = {run_scan_links, 12, 0};
+static const Bench bench_flip_signs = {run_flip_signs, 1, 0};
+static const Bench bench_hadamard_f32 = {run_hadamard_f32, 32, 0};
+static const Bench bench_add_rows_f32 = {run_add_rows_f32, 32, 1};
 
 /* every kernel of the list */
 static const struct
@@ -545,7 +655,7 @@ main(int argc, char **argv)
 	printf("\n");
 	for (size_t i = 0; i < sizeof(benches) / sizeof(benches[0]); i++)
 	{
-		if (strstr(benches[i].name, wanted) == NULL)
+		if (strstr(benches[i].name, wanted) == NULL || benches[i].bench->run == NULL)
 			continue;
 		for (int t = 0; vec_kernels_usable(t) != NULL; t++)
 		{

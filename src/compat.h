@@ -51,16 +51,120 @@
 #define vec_statistics_target_compat(stats) ((stats)->attr->attstattarget)
 #endif
 
-/* PG 18 gave vacuum_delay_point() an is_analyze argument; ours are all ANALYZE. */
+/* PG 18 gave vacuum_delay_point() an is_analyze argument. */
 #if PG_VERSION_NUM >= 180000
 #define vacuum_delay_point_compat() vacuum_delay_point(true)
+#define vacuum_delay_point_vacuum_compat() vacuum_delay_point(false)
 #else
 #define vacuum_delay_point_compat() vacuum_delay_point()
+#define vacuum_delay_point_vacuum_compat() vacuum_delay_point()
+#endif
+
+/* PG 16 named relfilenodes anew. */
+#if PG_VERSION_NUM >= 160000
+#define RelFileLocatorCompat	RelFileLocator
+#define relation_locator_compat(rel)	((rel)->rd_locator)
+#define locator_equals_compat(a, b)		RelFileLocatorEquals(a, b)
+#else
+#define RelFileLocatorCompat	RelFileNode
+#define relation_locator_compat(rel)	((rel)->rd_node)
+#define locator_equals_compat(a, b)		RelFileNodeEquals(a, b)
+#endif
+
+/* Fields IndexAmRoutine gained for which our value is not zero. */
+#if PG_VERSION_NUM >= 170000
+#define VEC_AM_ROUTINE_COMPAT	.amcanbuildparallel = true,
+#else
+#define VEC_AM_ROUTINE_COMPAT
+#endif
+
+/* Before PG 17 the server chose workers for building btree indexes only. */
+#if PG_VERSION_NUM >= 170000
+#define build_workers_compat(heap, rel, info)	((info)->ii_ParallelWorkers)
+#else
+#define build_workers_compat(heap, rel, info) \
+	(IsNormalProcessingMode() ? \
+	 plan_create_index_workers(RelationGetRelid(heap), RelationGetRelid(rel)) : 0)
 #endif
 
 /* PG 18 wrote pg_noreturn in front for what was pg_attribute_noreturn() behind. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))
+#endif
+
+/*
+ * PG 16 made extension by many blocks one call.  Extends a relation, whose
+ * extension lock the caller holds, by up to n blocks of zeros, which follow
+ * each other; returns how many, pinned in "buffers", and the first block.
+ */
+#include "storage/bufmgr.h"
+
+static inline int
+vec_extend_compat(Relation rel, int n, Buffer *buffers, BlockNumber *first)
+{
+#if PG_VERSION_NUM >= 160000
+	uint32		extended = 0;
+
+	*first = ExtendBufferedRelBy(BMR_REL(rel), MAIN_FORKNUM, NULL, EB_SKIP_EXTENSION_LOCK,
+								 (uint32) n, buffers, &extended);
+	return (int) extended;
+#else
+	(void) n;
+	buffers[0] = ReadBuffer(rel, P_NEW);
+	*first = BufferGetBlockNumber(buffers[0]);
+	return 1;
+#endif
+}
+
+/* PG 18 counts the searches of an index scan for EXPLAIN (commit 0fbceae841). */
+#if PG_VERSION_NUM >= 180000
+#define index_scan_count_compat(scan) \
+	do { \
+		if ((scan)->instrument != NULL) \
+			(scan)->instrument->nsearches++; \
+	} while (0)
+#else
+#define index_scan_count_compat(scan) ((void) 0)
+#endif
+
+/* PG 18 prefers paths by how many disabled nodes they have, before their cost. */
+#if PG_VERSION_NUM >= 180000
+#define path_disable_compat(path, n) ((path)->disabled_nodes = (n))
+#else
+#define path_disable_compat(path, n) ((void) 0)
+#endif
+
+/* PG 16 made one function of the ownership checks. */
+#if PG_VERSION_NUM >= 160000
+#define relation_ownercheck_compat(rel, role) \
+	object_ownercheck(RelationRelationId, (rel), (role))
+#else
+#define relation_ownercheck_compat(rel, role)	pg_class_ownercheck((rel), (role))
+#endif
+
+/* PG 16 lets the caller of tuplesort_getdatum() do without a copy. */
+#if PG_VERSION_NUM >= 160000
+#define tuplesort_getdatum_compat(state, value, isnull) \
+	tuplesort_getdatum((state), true, true, (value), (isnull), NULL)
+#else
+#define tuplesort_getdatum_compat(state, value, isnull) \
+	tuplesort_getdatum((state), true, (value), (isnull), NULL)
+#endif
+
+/* PG 17 shields maintenance commands from the user's search_path. */
+#if PG_VERSION_NUM >= 170000
+#define RestrictSearchPath_compat()	RestrictSearchPath()
+#else
+#define RestrictSearchPath_compat()	((void) 0)
+#endif
+
+/* PG 18 gave index_beginscan() a place for statistics. */
+#if PG_VERSION_NUM >= 180000
+#define index_beginscan_compat(heap, rel, snapshot, nkeys, norderbys) \
+	index_beginscan((heap), (rel), (snapshot), NULL, (nkeys), (norderbys))
+#else
+#define index_beginscan_compat(heap, rel, snapshot, nkeys, norderbys) \
+	index_beginscan((heap), (rel), (snapshot), (nkeys), (norderbys))
 #endif
 
 /* PG 18 counts the disabled nodes of a path; before, a cost of 1e10 says it. */

@@ -8,6 +8,7 @@
 #include "compat.h"
 
 #include "guard.h"
+#include "hnsw/hnsw.h"
 #include "planner/planner.h"
 #include "settings.h"
 #include "utils/guc.h"
@@ -22,6 +23,7 @@ _PG_init(void)
 {
 	vec_guard_session();
 	vec_settings_init();
+	hnsw_init();
 	vec_planner_init();
 	MarkGUCPrefixReserved("vecext");
 }

@@ -46,6 +46,18 @@ typedef struct VecSparse
 	const float *value;
 } VecSparse;
 
+/* what scan_links needs of the query; see kernels_codes_tmpl.h */
+typedef struct VecScanTable
+{
+	const uint8_t *lut;			/* 16 bytes for each group of four code bits */
+	int			ngroups;		/* a multiple of 4, at most 256 */
+	float		step;			/* value of one unit of the table */
+	float		bias;			/* added to every sum */
+} VecScanTable;
+
+/* most links scan_links takes at once */
+#define VEC_SCAN_MAX_LINKS	256
+
 /*
  * The list: X(result, name, arguments).  Table, instruction sets and benchmark
  * expand it: a kernel forgotten there does not compile.
@@ -58,6 +70,8 @@ typedef struct VecSparse
 #define VEC_DENSE_ARGS(elem)	(const elem *a, const elem *b, int dim)
 #define VEC_MANY_ARGS(elem)		(const float *query, const elem *rows, \
 								 size_t stride, int nrows, int dim, float *out)
+
+#define VEC_CODE_ARGS	(const uint8_t *code, const float *query, int dim)
 
 #define VEC_KERNELS(X) \
 	/* dense, float */ \
@@ -89,6 +103,25 @@ typedef struct VecSparse
 	/* true if no element is NaN or infinite */ \
 	X(bool, finite_f32, (const float *a, int dim)) \
 	X(bool, finite_f16, (const vec_half *a, int dim)) \
+	/* codes; kernels_codes_tmpl.h says how they lie in bytes */ \
+	X(float, dot_u8_f32, VEC_CODE_ARGS) \
+	X(float, dot_u4_f32, VEC_CODE_ARGS) \
+	X(float, dot_u2_f32, VEC_CODE_ARGS) \
+	X(int32_t, dot_u8, (const uint8_t *a, const uint8_t *b, int dim)) \
+	X(int32_t, dot_u4, (const uint8_t *a, const uint8_t *b, int dim)) \
+	X(int32_t, dot_u2, (const uint8_t *a, const uint8_t *b, int dim)) \
+	X(float, l2sq_u8_f32, (const uint8_t *code, const float *query, float offset, \
+						   float step, int dim)) \
+	X(void, fit_code_f32, (const float *x, int dim, float inverse_step, int bits, \
+						   float *xy, float *yy)) \
+	X(void, scan_links, (const VecScanTable *table, const uint8_t *codes, \
+						 const vec_half *offset, const vec_half *scale, \
+						 int nlinks, float base, float *estimate)) \
+	/* linear maps */ \
+	X(void, flip_signs, (float *x, const uint8_t *bits, int dim)) \
+	X(void, hadamard_f32, (float *x, int n, float scale)) \
+	X(void, add_rows_f32, (float *y, const float *rows, size_t stride, \
+						   const float *coef, int nrows, int dim)) \
 	/* byte order reversed element by element; src and dst may be the same */ \
 	X(void, swap_bytes32, (const void *src, void *dst, int n)) \
 	X(void, swap_bytes16, (const void *src, void *dst, int n)) \

@@ -203,6 +203,84 @@ mask_of_byte(const char *p, char c)
 		(uint32_t) _mm256_movemask_epi8(low);
 }
 
+typedef __m256i WordLane;
+typedef __m256i SumLane;
+
+/* Hadamard transform of eight lanes: strides 1, 2 and 4 */
+VEC_TARGET VEC_INLINE __m256
+hadamard8(__m256 x)
+{
+	const __m256 sign1 = _mm256_setr_ps(0, -0.0f, 0, -0.0f, 0, -0.0f, 0, -0.0f);
+	const __m256 sign2 = _mm256_setr_ps(0, 0, -0.0f, -0.0f, 0, 0, -0.0f, -0.0f);
+	const __m256 sign4 = _mm256_setr_ps(0, 0, 0, 0, -0.0f, -0.0f, -0.0f, -0.0f);
+
+	x = _mm256_add_ps(_mm256_xor_ps(x, sign1), _mm256_permute_ps(x, 0xB1));
+	x = _mm256_add_ps(_mm256_xor_ps(x, sign2), _mm256_permute_ps(x, 0x4E));
+	return _mm256_add_ps(_mm256_xor_ps(x, sign4), _mm256_permute2f128_ps(x, x, 1));
+}
+
+/* change the sign of lane i where bit i is set */
+VEC_TARGET VEC_INLINE __m256
+flip_lanes(__m256 x, uint32_t bits)
+{
+	const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+	__m256i		set = _mm256_and_si256(_mm256_set1_epi32((int) bits), bit);
+	__m256i		mask = _mm256_cmpeq_epi32(set, bit);
+
+	return _mm256_xor_ps(x, _mm256_and_ps(_mm256_castsi256_ps(mask), _mm256_set1_ps(-0.0f)));
+}
+
+/* n 16-bit numbers, 0 < n < 8 */
+VEC_TARGET VEC_INLINE __m256
+load_part_u16(const uint16_t *p, int n)
+{
+	uint16_t	x[8] = {0};
+
+	memcpy(x, p, (size_t) n * sizeof(*p));
+	return _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *) x)));
+}
+
+/* products of unsigned bytes: widened to 16 bits, added in pairs */
+VEC_TARGET VEC_INLINE __m256i
+dot_bytes(__m256i acc, __m256i x, __m256i y)
+{
+	__m256i		zero = _mm256_setzero_si256();
+	__m256i		low = _mm256_madd_epi16(_mm256_unpacklo_epi8(x, zero),
+										_mm256_unpacklo_epi8(y, zero));
+	__m256i		high = _mm256_madd_epi16(_mm256_unpackhi_epi8(x, zero),
+										 _mm256_unpackhi_epi8(y, zero));
+
+	return _mm256_add_epi32(acc, _mm256_add_epi32(low, high));
+}
+
+VEC_TARGET VEC_INLINE __m256i
+dot_small_bytes(__m256i acc, __m256i x, __m256i y)
+{
+	return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_maddubs_epi16(x, y),
+												   _mm256_set1_epi16(1)));
+}
+
+VEC_TARGET VEC_INLINE int32_t
+sum_words(__m256i x)
+{
+	__m128i		y = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+
+	y = _mm_add_epi32(y, _mm_shuffle_epi32(y, 0x4E));
+	return _mm_cvtsi128_si32(_mm_add_epi32(y, _mm_shuffle_epi32(y, 0xB1)));
+}
+
+/* even bytes are what "whole" holds beyond 256 times the odd ones */
+VEC_TARGET VEC_INLINE void
+store_sums(uint16_t *out, __m256i whole, __m256i high)
+{
+	__m256i		even = _mm256_sub_epi16(whole, _mm256_slli_epi16(high, 8));
+	__m128i		e = _mm_add_epi16(_mm256_castsi256_si128(even), _mm256_extracti128_si256(even, 1));
+	__m128i		o = _mm_add_epi16(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1));
+
+	_mm_storeu_si128((__m128i *) out, _mm_unpacklo_epi16(e, o));
+	_mm_storeu_si128((__m128i *) (out + 8), _mm_unpackhi_epi16(e, o));
+}
+
 #define L_WIDTH					8
 #define L_ZERO()				_mm256_setzero_ps()
 #define L_ADD(x, y)				_mm256_add_ps(x, y)
@@ -269,6 +347,34 @@ mask_of_byte(const char *p, char c)
 	((unsigned) _mm256_movemask_epi8(_mm256_adds_epu8(x, _mm256_set1_epi8(127 - (byte)))))
 #define T_JOIN(x, y)			join_digits(x, y)
 #define T_MASK64(p, byte)		mask_of_byte(p, byte)
+
+#define L_SET(f)				_mm256_set1_ps(f)
+#define L_MIN(x, y)				_mm256_min_ps(x, y)
+#define L_MAX(x, y)				_mm256_max_ps(x, y)
+#define L_TRUNC(x)				_mm256_round_ps(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
+#define L_LOAD_U16(p) \
+	_mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *) (p))))
+#define L_PART_U16(p, n)		load_part_u16(p, n)
+#define L_FLIP(x, bits)			flip_lanes(x, bits)
+#define L_HADAMARD(x)			hadamard8(x)
+#define L_LOAD_BYTES(p)			_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *) (p)))
+#define L_PART_BYTES(p, n) \
+	_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t) vec_load_bytes(p, (size_t) (n))))
+#define L_FIELD(w, shift, mask) \
+	_mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(w, shift), _mm256_set1_epi32(mask)))
+#define B_FIELD(x, shift, mask) \
+	_mm256_and_si256(_mm256_srli_epi16(x, shift), _mm256_set1_epi8(mask))
+
+#define I_ZERO()				_mm256_setzero_si256()
+#define I_DOT(acc, x, y)		dot_bytes(acc, x, y)
+#define I_DOT_SMALL(acc, x, y)	dot_small_bytes(acc, x, y)
+#define I_TOTAL(acc)			sum_words(acc)
+
+#define S_SHUFFLE(table, x)		_mm256_shuffle_epi8(table, x)
+#define S_PAIR(x, y)			_mm256_blend_epi32(x, y, 0xCC)
+#define S_ADD(x, y)				_mm256_add_epi16(x, y)
+#define S_HIGH(x)				_mm256_srli_epi16(x, 8)
+#define S_STORE(out, whole, high)	store_sums(out, whole, high)
 
 #include "kernels/kernels_tmpl.h"
 

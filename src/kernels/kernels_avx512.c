@@ -113,6 +113,65 @@ join_digits(__m512i x, __m512i y)
 									_mm512_madd_epi16(fours, myriads));
 }
 
+typedef __m512i WordLane;
+typedef __m512i SumLane;
+
+/* Hadamard transform of sixteen lanes: strides 1, 2, 4 and 8 */
+VEC_TARGET VEC_INLINE __m512
+hadamard16(__m512 x)
+{
+	__m512		zero = _mm512_setzero_ps();
+	__m512		other;
+
+	other = _mm512_permute_ps(x, 0xB1);
+	x = _mm512_add_ps(other, _mm512_mask_sub_ps(x, 0xAAAA, zero, x));
+	other = _mm512_permute_ps(x, 0x4E);
+	x = _mm512_add_ps(other, _mm512_mask_sub_ps(x, 0xCCCC, zero, x));
+	other = _mm512_shuffle_f32x4(x, x, 0xB1);
+	x = _mm512_add_ps(other, _mm512_mask_sub_ps(x, 0xF0F0, zero, x));
+	other = _mm512_shuffle_f32x4(x, x, 0x4E);
+	return _mm512_add_ps(other, _mm512_mask_sub_ps(x, 0xFF00, zero, x));
+}
+
+/* products of unsigned bytes: widened to 16 bits, added in pairs */
+VEC_TARGET VEC_INLINE __m512i
+dot_bytes(__m512i acc, __m512i x, __m512i y)
+{
+	__m512i		zero = _mm512_setzero_si512();
+	__m512i		low = _mm512_madd_epi16(_mm512_unpacklo_epi8(x, zero),
+										_mm512_unpacklo_epi8(y, zero));
+	__m512i		high = _mm512_madd_epi16(_mm512_unpackhi_epi8(x, zero),
+										 _mm512_unpackhi_epi8(y, zero));
+
+	return _mm512_add_epi32(acc, _mm512_add_epi32(low, high));
+}
+
+VEC_TARGET VEC_INLINE __m512i
+dot_small_bytes(__m512i acc, __m512i x, __m512i y)
+{
+	return _mm512_add_epi32(acc, _mm512_madd_epi16(_mm512_maddubs_epi16(x, y),
+												   _mm512_set1_epi16(1)));
+}
+
+VEC_TARGET VEC_INLINE __m128i
+fold_sums(__m512i x)
+{
+	__m256i		y = _mm256_add_epi16(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
+
+	return _mm_add_epi16(_mm256_castsi256_si128(y), _mm256_extracti128_si256(y, 1));
+}
+
+/* even bytes are what "whole" holds beyond 256 times the odd ones */
+VEC_TARGET VEC_INLINE void
+store_sums(uint16_t *out, __m512i whole, __m512i high)
+{
+	__m128i		e = fold_sums(_mm512_sub_epi16(whole, _mm512_slli_epi16(high, 8)));
+	__m128i		o = fold_sums(high);
+
+	_mm_storeu_si128((__m128i *) out, _mm_unpacklo_epi16(e, o));
+	_mm_storeu_si128((__m128i *) (out + 8), _mm_unpackhi_epi16(e, o));
+}
+
 /* the first n of 16 lanes, of 64 bytes */
 #define FIRST16(n)				((__mmask16) FIRST_BITS(n))
 #define FIRST64(n)				((__mmask64) ((UINT64_C(1) << (n)) - 1))
@@ -181,6 +240,36 @@ join_digits(__m512i x, __m512i y)
 #define T_WIDE_ABOVE(x, byte)	(_mm512_cmpgt_epu8_mask(x, _mm512_set1_epi8(byte)) != 0)
 #define T_JOIN(x, y)			join_digits(x, y)
 #define T_MASK64(p, byte)		_mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p), _mm512_set1_epi8(byte))
+
+#define L_SET(f)				_mm512_set1_ps(f)
+#define L_MIN(x, y)				_mm512_min_ps(x, y)
+#define L_MAX(x, y)				_mm512_max_ps(x, y)
+#define L_TRUNC(x) \
+	_mm512_roundscale_ps(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
+#define L_LOAD_U16(p) \
+	_mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *) (p))))
+#define L_PART_U16(p, n) \
+	_mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(FIRST16(n), p)))
+#define L_FLIP(x, bits) \
+	_mm512_mask_xor_ps(x, (__mmask16) (bits), x, _mm512_set1_ps(-0.0f))
+#define L_HADAMARD(x)			hadamard16(x)
+#define L_LOAD_BYTES(p)			_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *) (p)))
+#define L_PART_BYTES(p, n)		_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(FIRST16(n), p))
+#define L_FIELD(w, shift, mask) \
+	_mm512_cvtepi32_ps(_mm512_and_si512(_mm512_srli_epi32(w, shift), _mm512_set1_epi32(mask)))
+#define B_FIELD(x, shift, mask) \
+	_mm512_and_si512(_mm512_srli_epi16(x, shift), _mm512_set1_epi8(mask))
+
+#define I_ZERO()				_mm512_setzero_si512()
+#define I_DOT(acc, x, y)		dot_bytes(acc, x, y)
+#define I_DOT_SMALL(acc, x, y)	dot_small_bytes(acc, x, y)
+#define I_TOTAL(acc)			_mm512_reduce_add_epi32(acc)
+
+#define S_SHUFFLE(table, x)		_mm512_shuffle_epi8(table, x)
+#define S_PAIR(x, y)			_mm512_mask_blend_epi64(0xAA, x, y)
+#define S_ADD(x, y)				_mm512_add_epi16(x, y)
+#define S_HIGH(x)				_mm512_srli_epi16(x, 8)
+#define S_STORE(out, whole, high)	store_sums(out, whole, high)
 
 #include "kernels/kernels_tmpl.h"
 

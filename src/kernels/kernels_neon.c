@@ -220,6 +220,101 @@ mask_of_byte(const char *p, char c)
 	return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)), 0);
 }
 
+typedef uint32x4_t WordLane;
+typedef uint32x4_t SumLane;
+
+/* Hadamard transform of four lanes: strides 1 and 2 */
+VEC_INLINE float32x4_t
+hadamard4(float32x4_t x)
+{
+	const float32x4_t sign1 = {1, -1, 1, -1};
+	const float32x4_t sign2 = {1, 1, -1, -1};
+
+	x = vfmaq_f32(vrev64q_f32(x), x, sign1);
+	return vfmaq_f32(vextq_f32(x, x, 2), x, sign2);
+}
+
+/* change the sign of lane i where bit i is set */
+VEC_INLINE float32x4_t
+flip_lanes(float32x4_t x, uint32_t bits)
+{
+	const int32x4_t up = {31, 30, 29, 28};
+	uint32x4_t	sign = vandq_u32(vshlq_u32(vdupq_n_u32(bits), up), vdupq_n_u32(0x80000000));
+
+	return vreinterpretq_f32_u32(veorq_u32(vreinterpretq_u32_f32(x), sign));
+}
+
+/* n 16-bit numbers, 0 < n < 4 */
+VEC_INLINE float32x4_t
+load_part_u16(const uint16_t *p, int n)
+{
+	uint16_t	x[4] = {0, 0, 0, 0};
+
+	memcpy(x, p, (size_t) n * sizeof(*p));
+	return vcvtq_f32_u32(vmovl_u16(vld1_u16(x)));
+}
+
+/* n bytes as numbers, 0 < n <= 4 */
+VEC_INLINE uint32x4_t
+load_words(const uint8_t *p, int n)
+{
+	uint64_t	bytes;
+
+	if (n >= 4)
+	{
+		uint32_t	word;
+
+		memcpy(&word, p, sizeof(word));
+		bytes = word;
+	}
+	else
+		bytes = vec_load_bytes(p, (size_t) n);
+	return vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(bytes))));
+}
+
+VEC_INLINE uint32x4_t
+dot_bytes(uint32x4_t acc, uint8x16_t x, uint8x16_t y)
+{
+	acc = vpadalq_u16(acc, vmull_u8(vget_low_u8(x), vget_low_u8(y)));
+	return vpadalq_u16(acc, vmull_high_u8(x, y));
+}
+
+/* vshlq with a count that may be zero, which vshrq_n forbids */
+VEC_INLINE uint32x4_t
+shift_words(uint32x4_t w, int shift)
+{
+	return vshlq_u32(w, vdupq_n_s32(-shift));
+}
+
+VEC_INLINE uint8x16_t
+shift_bytes(uint8x16_t x, int shift)
+{
+	return vshlq_u8(x, vdupq_n_s8((int8_t) -shift));
+}
+
+VEC_INLINE uint8x16_t
+add_sums(uint8x16_t x, uint8x16_t y)
+{
+	return vreinterpretq_u8_u16(vaddq_u16(vreinterpretq_u16_u8(x), vreinterpretq_u16_u8(y)));
+}
+
+VEC_INLINE uint8x16_t
+high_bytes(uint8x16_t x)
+{
+	return vreinterpretq_u8_u16(vshrq_n_u16(vreinterpretq_u16_u8(x), 8));
+}
+
+/* even bytes are what "whole" holds beyond 256 times the odd ones */
+VEC_INLINE void
+store_sums(uint16_t *out, uint8x16_t whole, uint8x16_t high)
+{
+	uint16x8_t	odd = vreinterpretq_u16_u8(high);
+	uint16x8_t	even = vsubq_u16(vreinterpretq_u16_u8(whole), vshlq_n_u16(odd, 8));
+
+	vst1q_u16(out, vzip1q_u16(even, odd));
+	vst1q_u16(out + 8, vzip2q_u16(even, odd));
+}
+
 #define L_WIDTH					4
 #define L_ZERO()				vdupq_n_f32(0)
 #define L_ADD(x, y)				vaddq_f32(x, y)
@@ -283,6 +378,31 @@ mask_of_byte(const char *p, char c)
 #define T_JOIN(x, y)			join_digits(x, y)
 #define T_MASK64(p, byte)		mask_of_byte(p, byte)
 #endif
+
+#define L_SET(f)				vdupq_n_f32(f)
+#define L_MIN(x, y)				vminq_f32(x, y)
+#define L_MAX(x, y)				vmaxq_f32(x, y)
+#define L_TRUNC(x)				vrndq_f32(x)
+#define L_LOAD_U16(p)			vcvtq_f32_u32(vmovl_u16(vld1_u16(p)))
+#define L_PART_U16(p, n)		load_part_u16(p, n)
+#define L_FLIP(x, bits)			flip_lanes(x, bits)
+#define L_HADAMARD(x)			hadamard4(x)
+#define L_LOAD_BYTES(p)			load_words(p, 4)
+#define L_PART_BYTES(p, n)		load_words(p, n)
+#define L_FIELD(w, shift, mask) \
+	vcvtq_f32_u32(vandq_u32(shift_words(w, shift), vdupq_n_u32(mask)))
+#define B_FIELD(x, shift, mask)	vandq_u8(shift_bytes(x, shift), vdupq_n_u8(mask))
+
+#define I_ZERO()				vdupq_n_u32(0)
+#define I_DOT(acc, x, y)		dot_bytes(acc, x, y)
+#define I_DOT_SMALL(acc, x, y)	dot_bytes(acc, x, y)
+#define I_TOTAL(acc)			((int32_t) vaddvq_u32(acc))
+
+#define S_SHUFFLE(table, x)		vqtbl1q_u8(table, x)
+#define S_PAIR(x, y)			vcombine_u8(vget_low_u8(x), vget_high_u8(y))
+#define S_ADD(x, y)				add_sums(x, y)
+#define S_HIGH(x)				high_bytes(x)
+#define S_STORE(out, whole, high)	store_sums(out, whole, high)
 
 #include "kernels/kernels_tmpl.h"
 

@@ -157,6 +157,29 @@ swap32(uint64_t x)
 	return (x & UINT64_C(0x0000ffff0000ffff)) << 16 | (x >> 16 & UINT64_C(0x0000ffff0000ffff));
 }
 
+static inline float
+load_u16(const void *p)
+{
+	uint16_t	x;
+
+	memcpy(&x, p, sizeof(x));
+	return x;
+}
+
+/* sum of the products of eight bytes */
+static inline int32_t
+dot_bytes(uint64_t x, uint64_t y)
+{
+	int32_t		sum = 0;
+
+	for (int shift = 0; shift < 64; shift += 8)
+		sum += (int32_t) (x >> shift & 255) * (int32_t) (y >> shift & 255);
+	return sum;
+}
+
+typedef uint32_t WordLane;
+typedef int32_t SumLane;
+
 #define L_WIDTH					1
 #define L_ZERO()				0.0f
 #define L_ADD(x, y)				((x) + (y))
@@ -206,5 +229,24 @@ swap32(uint64_t x)
 #define B_TOTAL(acc)			(acc)
 #define B_SWAP32(x)				swap32(x)
 #define B_SWAP16(x)				swap16(x)
+
+#define L_SET(f)				(f)
+#define L_MIN(x, y)				((x) < (y) ? (x) : (y))
+#define L_MAX(x, y)				((x) > (y) ? (x) : (y))
+#define L_TRUNC(x)				__builtin_truncf(x)
+#define L_LOAD_U16(p)			load_u16(p)
+#define L_PART_U16(p, n)		((void) (n), load_u16(p))
+#define L_FLIP(x, bits)			((bits) & 1 ? -(x) : (x))
+#define L_HADAMARD(x)			(x)
+#define L_LOAD_BYTES(p)			((uint32_t) *(p))
+#define L_PART_BYTES(p, n)		((void) (n), (uint32_t) *(p))
+#define L_FIELD(w, shift, mask)	((float) ((w) >> (shift) & (mask)))
+#define B_FIELD(x, shift, mask) \
+	((x) >> (shift) & (mask) * UINT64_C(0x0101010101010101))
+
+#define I_ZERO()				0
+#define I_DOT(acc, x, y)		((acc) + dot_bytes(x, y))
+#define I_DOT_SMALL(acc, x, y)	((acc) + dot_bytes(x, y))
+#define I_TOTAL(acc)			(acc)
 
 #include "kernels/kernels_tmpl.h"

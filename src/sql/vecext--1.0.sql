@@ -1322,3 +1322,189 @@ CREATE OPERATOR <%> (
     COMMUTATOR = <%>
 );
 COMMENT ON OPERATOR <%> (bit, bit) IS 'Jaccard distance';
+
+---
+-- The access method hnsw
+--
+
+CREATE FUNCTION hnswhandler(internal) RETURNS index_am_handler
+    AS 'MODULE_PATHNAME', 'vecext_hnsw_handler' LANGUAGE C;
+COMMENT ON FUNCTION hnswhandler(internal) IS 'handler of the index access method hnsw';
+
+CREATE ACCESS METHOD hnsw TYPE INDEX HANDLER hnswhandler;
+COMMENT ON ACCESS METHOD hnsw IS 'approximate nearest neighbors by a graph (HNSW)';
+
+-- hnsw: what an operator class measures by
+
+CREATE FUNCTION vector_l2_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_vector_l2_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vector_l2_metric(internal) IS 'for indexes: Euclidean distance of vector';
+
+CREATE FUNCTION vector_ip_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_vector_ip_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vector_ip_metric(internal) IS 'for indexes: inner product times -1 of vector';
+
+CREATE FUNCTION vector_cosine_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_vector_cosine_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vector_cosine_metric(internal) IS 'for indexes: cosine distance of vector';
+
+CREATE FUNCTION vector_l1_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_vector_l1_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vector_l1_metric(internal) IS 'for indexes: taxicab distance of vector';
+
+CREATE FUNCTION halfvec_l2_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_halfvec_l2_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION halfvec_l2_metric(internal) IS 'for indexes: Euclidean distance of halfvec';
+
+CREATE FUNCTION halfvec_ip_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_halfvec_ip_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION halfvec_ip_metric(internal) IS 'for indexes: inner product times -1 of halfvec';
+
+CREATE FUNCTION halfvec_cosine_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_halfvec_cosine_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION halfvec_cosine_metric(internal) IS 'for indexes: cosine distance of halfvec';
+
+CREATE FUNCTION halfvec_l1_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_halfvec_l1_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION halfvec_l1_metric(internal) IS 'for indexes: taxicab distance of halfvec';
+
+CREATE FUNCTION sparsevec_l2_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_l2_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_l2_metric(internal) IS 'for indexes: Euclidean distance of sparsevec';
+
+CREATE FUNCTION sparsevec_ip_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_ip_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_ip_metric(internal) IS 'for indexes: inner product times -1 of sparsevec';
+
+CREATE FUNCTION sparsevec_cosine_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_cosine_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_cosine_metric(internal) IS 'for indexes: cosine distance of sparsevec';
+
+CREATE FUNCTION sparsevec_l1_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_sparsevec_l1_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION sparsevec_l1_metric(internal) IS 'for indexes: taxicab distance of sparsevec';
+
+CREATE FUNCTION bit_hamming_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_bit_hamming_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bit_hamming_metric(internal) IS 'for indexes: Hamming distance of bit';
+
+CREATE FUNCTION bit_jaccard_metric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'vecext_bit_jaccard_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bit_jaccard_metric(internal) IS 'for indexes: Jaccard distance of bit';
+
+-- hnsw: operator classes
+
+CREATE OPERATOR CLASS vector_l2_ops
+    DEFAULT FOR TYPE vector USING hnsw AS
+    OPERATOR 1 <-> FOR ORDER BY float_ops,
+    FUNCTION 1 vector_l2_metric(internal);
+COMMENT ON OPERATOR CLASS vector_l2_ops USING hnsw IS 'nearest by Euclidean distance';
+COMMENT ON OPERATOR FAMILY vector_l2_ops USING hnsw IS 'nearest by Euclidean distance';
+
+CREATE OPERATOR CLASS vector_ip_ops
+    FOR TYPE vector USING hnsw AS
+    OPERATOR 1 <#> FOR ORDER BY float_ops,
+    FUNCTION 1 vector_ip_metric(internal);
+COMMENT ON OPERATOR CLASS vector_ip_ops USING hnsw IS 'nearest by inner product times -1';
+COMMENT ON OPERATOR FAMILY vector_ip_ops USING hnsw IS 'nearest by inner product times -1';
+
+CREATE OPERATOR CLASS vector_cosine_ops
+    FOR TYPE vector USING hnsw AS
+    OPERATOR 1 <=> FOR ORDER BY float_ops,
+    FUNCTION 1 vector_cosine_metric(internal);
+COMMENT ON OPERATOR CLASS vector_cosine_ops USING hnsw IS 'nearest by cosine distance';
+COMMENT ON OPERATOR FAMILY vector_cosine_ops USING hnsw IS 'nearest by cosine distance';
+
+CREATE OPERATOR CLASS vector_l1_ops
+    FOR TYPE vector USING hnsw AS
+    OPERATOR 1 <+> FOR ORDER BY float_ops,
+    FUNCTION 1 vector_l1_metric(internal);
+COMMENT ON OPERATOR CLASS vector_l1_ops USING hnsw IS 'nearest by taxicab distance';
+COMMENT ON OPERATOR FAMILY vector_l1_ops USING hnsw IS 'nearest by taxicab distance';
+
+CREATE OPERATOR CLASS halfvec_l2_ops
+    DEFAULT FOR TYPE halfvec USING hnsw AS
+    OPERATOR 1 <-> FOR ORDER BY float_ops,
+    FUNCTION 1 halfvec_l2_metric(internal);
+COMMENT ON OPERATOR CLASS halfvec_l2_ops USING hnsw IS 'nearest by Euclidean distance';
+COMMENT ON OPERATOR FAMILY halfvec_l2_ops USING hnsw IS 'nearest by Euclidean distance';
+
+CREATE OPERATOR CLASS halfvec_ip_ops
+    FOR TYPE halfvec USING hnsw AS
+    OPERATOR 1 <#> FOR ORDER BY float_ops,
+    FUNCTION 1 halfvec_ip_metric(internal);
+COMMENT ON OPERATOR CLASS halfvec_ip_ops USING hnsw IS 'nearest by inner product times -1';
+COMMENT ON OPERATOR FAMILY halfvec_ip_ops USING hnsw IS 'nearest by inner product times -1';
+
+CREATE OPERATOR CLASS halfvec_cosine_ops
+    FOR TYPE halfvec USING hnsw AS
+    OPERATOR 1 <=> FOR ORDER BY float_ops,
+    FUNCTION 1 halfvec_cosine_metric(internal);
+COMMENT ON OPERATOR CLASS halfvec_cosine_ops USING hnsw IS 'nearest by cosine distance';
+COMMENT ON OPERATOR FAMILY halfvec_cosine_ops USING hnsw IS 'nearest by cosine distance';
+
+CREATE OPERATOR CLASS halfvec_l1_ops
+    FOR TYPE halfvec USING hnsw AS
+    OPERATOR 1 <+> FOR ORDER BY float_ops,
+    FUNCTION 1 halfvec_l1_metric(internal);
+COMMENT ON OPERATOR CLASS halfvec_l1_ops USING hnsw IS 'nearest by taxicab distance';
+COMMENT ON OPERATOR FAMILY halfvec_l1_ops USING hnsw IS 'nearest by taxicab distance';
+
+CREATE OPERATOR CLASS sparsevec_l2_ops
+    DEFAULT FOR TYPE sparsevec USING hnsw AS
+    OPERATOR 1 <-> FOR ORDER BY float_ops,
+    FUNCTION 1 sparsevec_l2_metric(internal);
+COMMENT ON OPERATOR CLASS sparsevec_l2_ops USING hnsw IS 'nearest by Euclidean distance';
+COMMENT ON OPERATOR FAMILY sparsevec_l2_ops USING hnsw IS 'nearest by Euclidean distance';
+
+CREATE OPERATOR CLASS sparsevec_ip_ops
+    FOR TYPE sparsevec USING hnsw AS
+    OPERATOR 1 <#> FOR ORDER BY float_ops,
+    FUNCTION 1 sparsevec_ip_metric(internal);
+COMMENT ON OPERATOR CLASS sparsevec_ip_ops USING hnsw IS 'nearest by inner product times -1';
+COMMENT ON OPERATOR FAMILY sparsevec_ip_ops USING hnsw IS 'nearest by inner product times -1';
+
+CREATE OPERATOR CLASS sparsevec_cosine_ops
+    FOR TYPE sparsevec USING hnsw AS
+    OPERATOR 1 <=> FOR ORDER BY float_ops,
+    FUNCTION 1 sparsevec_cosine_metric(internal);
+COMMENT ON OPERATOR CLASS sparsevec_cosine_ops USING hnsw IS 'nearest by cosine distance';
+COMMENT ON OPERATOR FAMILY sparsevec_cosine_ops USING hnsw IS 'nearest by cosine distance';
+
+CREATE OPERATOR CLASS sparsevec_l1_ops
+    FOR TYPE sparsevec USING hnsw AS
+    OPERATOR 1 <+> FOR ORDER BY float_ops,
+    FUNCTION 1 sparsevec_l1_metric(internal);
+COMMENT ON OPERATOR CLASS sparsevec_l1_ops USING hnsw IS 'nearest by taxicab distance';
+COMMENT ON OPERATOR FAMILY sparsevec_l1_ops USING hnsw IS 'nearest by taxicab distance';
+
+CREATE OPERATOR CLASS bit_hamming_ops
+    DEFAULT FOR TYPE bit USING hnsw AS
+    OPERATOR 1 <~> FOR ORDER BY float_ops,
+    FUNCTION 1 bit_hamming_metric(internal);
+COMMENT ON OPERATOR CLASS bit_hamming_ops USING hnsw IS 'nearest by Hamming distance';
+COMMENT ON OPERATOR FAMILY bit_hamming_ops USING hnsw IS 'nearest by Hamming distance';
+
+CREATE OPERATOR CLASS bit_jaccard_ops
+    FOR TYPE bit USING hnsw AS
+    OPERATOR 1 <%> FOR ORDER BY float_ops,
+    FUNCTION 1 bit_jaccard_metric(internal);
+COMMENT ON OPERATOR CLASS bit_jaccard_ops USING hnsw IS 'nearest by Jaccard distance';
+COMMENT ON OPERATOR FAMILY bit_jaccard_ops USING hnsw IS 'nearest by Jaccard distance';
+
+-- looking inside an index: its owner may, and members of pg_read_all_stats
+
+CREATE FUNCTION vecext_index_check(index regclass, heapallindexed boolean DEFAULT false,
+    OUT invariant text, OUT blkno bigint, OUT detail text) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'vecext_index_check' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vecext_index_check(regclass, boolean) IS 'what is wrong with an index; no row: nothing';
+
+CREATE FUNCTION vecext_index_stats(index regclass,
+    OUT name text, OUT value double precision, OUT note text) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'vecext_index_stats' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vecext_index_stats(regclass) IS 'figures of an index';
+
+CREATE FUNCTION vecext_recall(index regclass, sample integer DEFAULT 100, k integer DEFAULT 10)
+    RETURNS double precision
+    AS 'MODULE_PATHNAME', 'vecext_recall' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vecext_recall(regclass, integer, integer) IS 'part of the k nearest rows that an index finds';

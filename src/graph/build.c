@@ -1,0 +1,558 @@
+/*-------------------------------------------------------------------------
+ *
+ * build.c
+ *	  Insertion into the graph in memory.
+ *
+ * HNSW (Malkov and Yashunin, 2016): descend greedily to the node's level,
+ * search each level from there down, link to the candidates a heuristic
+ * selects, and add the links back.  A list has room for more links than it
+ * keeps and is pruned only when that is used up, which spares two distances
+ * in three.
+ *
+ * README.md: why readers need no lock, and what a writer does under its own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "graph/graph_private.h"
+
+#include <math.h>
+
+#define MAX_LIST	(2 * GRAPH_MAX_M + GRAPH_SLACK)
+
+/*--- locks ---------------------------------------------------------------*/
+
+static void
+spin_lock(uint32_t *lock)
+{
+	while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE) != 0)
+	{
+		while (__atomic_load_n(lock, __ATOMIC_RELAXED) != 0)
+		{
+#if defined(__x86_64__) || defined(__i386__)
+			__builtin_ia32_pause();
+#elif defined(__aarch64__)
+			__asm__ __volatile__("isb");
+#endif
+		}
+	}
+}
+
+static void
+spin_unlock(uint32_t *lock)
+{
+	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
+/*--- visited set ---------------------------------------------------------*/
+
+/*
+ * graph_visit_start
+ *		Forget what was visited.
+ */
+void
+graph_visit_start(GraphWorker *worker)
+{
+	worker->visited_used = 0;
+	if (++worker->epoch == 0)
+	{
+		memset(worker->visited, 0, ((size_t) worker->visited_mask + 1) * sizeof(uint64_t));
+		worker->epoch = 1;
+	}
+}
+
+/*
+ * graph_visit
+ *		Whether a node is met for the first time; false, too, when the set has
+ *		no more room, which ends a search early and does no other harm.
+ */
+bool
+graph_visit(GraphWorker *worker, uint32_t id)
+{
+	uint64_t	wanted = (uint64_t) worker->epoch << 32 | id;
+	uint32_t	slot = (id * UINT32_C(2654435761) >> 7) & worker->visited_mask;
+
+	while (worker->visited[slot] >> 32 == worker->epoch)
+	{
+		if (worker->visited[slot] == wanted)
+			return false;
+		slot = (slot + 1) & worker->visited_mask;
+	}
+	if (worker->visited_used >= worker->visited_mask / 4 * 3)
+		return false;
+	worker->visited_used++;
+	worker->visited[slot] = wanted;
+	return true;
+}
+
+/*--- search --------------------------------------------------------------*/
+
+static void
+prefetch_code(const Graph *graph, uint32_t id)
+{
+	const uint8_t *code = node_code(graph, id);
+	size_t		size = graph->metric.code_size;
+
+	for (size_t i = 0; i < size; i += 64)
+		__builtin_prefetch(code + i);
+}
+
+/*
+ * Put a candidate into the sorted pool of at most ef; returns the new size
+ * and in *place where it went, or ef if it is too far.
+ */
+static int
+pool_insert(GraphWorker *worker, int n, int ef, GraphNeighbor candidate, int *place)
+{
+	GraphNeighbor *pool = worker->pool;
+	int			low = 0;
+	int			high = n;
+	int			moved;
+
+	*place = ef;
+	/* written so that NaN is far */
+	if (n == ef && !(candidate.distance < pool[n - 1].distance))
+		return n;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (pool[middle].distance > candidate.distance)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	moved = (n < ef ? n : n - 1) - low;
+	memmove(pool + low + 1, pool + low, (size_t) moved * sizeof(*pool));
+	memmove(worker->expanded + low + 1, worker->expanded + low, (size_t) moved);
+	pool[low] = candidate;
+	worker->expanded[low] = 0;
+	*place = low;
+	return n < ef ? n + 1 : n;
+}
+
+/*
+ * graph_search_level
+ *		The ef nodes of a level nearest to a code, into the worker's pool,
+ *		nearest first; returns how many were found.
+ */
+int
+graph_search_level(GraphWorker *worker, const uint8_t *code, GraphNeighbor start, int level,
+				   int ef)
+{
+	Graph	   *graph = worker->graph;
+	uint64_t	links[MAX_LIST];
+	uint32_t	fresh[MAX_LIST];
+	int			n = 1;
+	int			current = 0;
+
+	graph_visit_start(worker);
+	graph_visit(worker, start.id);
+	worker->pool[0] = start;
+	worker->expanded[0] = 0;
+
+	while (current < n)
+	{
+		int			lowest = current + 1;
+		int			nlinks;
+		int			nfresh = 0;
+
+		if (worker->expanded[current])
+		{
+			current++;
+			continue;
+		}
+		worker->expanded[current] = 1;
+		nlinks = read_list(node_list(graph, worker->pool[current].id, level), links);
+		for (int i = 0; i < nlinks; i++)
+		{
+			uint32_t	id = (uint32_t) links[i];
+
+			if (graph_visit(worker, id))
+			{
+				prefetch_code(graph, id);
+				fresh[nfresh++] = id;
+			}
+		}
+		for (int i = 0; i < nfresh; i++)
+		{
+			GraphNeighbor candidate = {node_distance(worker, code, fresh[i]), fresh[i]};
+			int			place;
+
+			n = pool_insert(worker, n, ef, candidate, &place);
+			lowest = place < lowest ? place : lowest;
+		}
+		current = lowest <= current ? lowest : current + 1;
+	}
+	return n;
+}
+
+/*
+ * graph_descend
+ *		Walk greedily through levels from .. to + 1; the nearest node found.
+ */
+GraphNeighbor
+graph_descend(GraphWorker *worker, const uint8_t *code, GraphNeighbor start, int from, int to)
+{
+	uint64_t	links[MAX_LIST];
+
+	for (int level = from; level > to; level--)
+	{
+		bool		nearer = true;
+
+		while (nearer)
+		{
+			int			n = read_list(node_list(worker->graph, start.id, level), links);
+
+			nearer = false;
+			for (int i = 0; i < n; i++)
+				prefetch_code(worker->graph, (uint32_t) links[i]);
+			for (int i = 0; i < n; i++)
+			{
+				float		d = node_distance(worker, code, (uint32_t) links[i]);
+
+				if (d < start.distance)
+				{
+					start.distance = d;
+					start.id = (uint32_t) links[i];
+					nearer = true;
+				}
+			}
+		}
+	}
+	return start;
+}
+
+/*
+ * graph_find
+ *		The nodes nearest to a code, at most ef (itself at most
+ *		ef_construction), nearest first; returns how many.
+ */
+int
+graph_find(GraphWorker *worker, const uint8_t *code, int ef, GraphNeighbor *result)
+{
+	GraphNeighbor start;
+	int			level;
+	int			n;
+
+	start.id = graph_entry(worker->graph, &level);
+	if (start.id == GRAPH_NONE)
+		return 0;
+	start.distance = node_distance(worker, code, start.id);
+	start = graph_descend(worker, code, start, level, 0);
+	n = graph_search_level(worker, code, start, 0, ef);
+	memcpy(result, worker->pool, (size_t) n * sizeof(*result));
+	return n;
+}
+
+/*--- selection -----------------------------------------------------------*/
+
+/*
+ * graph_sort
+ *		Sort by distance, then id; short arrays, nearly sorted as a rule.
+ */
+void
+graph_sort(GraphNeighbor *a, int n)
+{
+	for (int i = 1; i < n; i++)
+	{
+		GraphNeighbor x = a[i];
+		int			j = i;
+
+		while (j > 0 && (a[j - 1].distance > x.distance ||
+						 (a[j - 1].distance == x.distance && a[j - 1].id > x.id)))
+		{
+			a[j] = a[j - 1];
+			j--;
+		}
+		a[j] = x;
+	}
+}
+
+/*
+ * graph_select
+ *		Choose at most "keep" links among n candidates, nearest first.
+ *
+ * A candidate nearer to one already kept than to the node itself is passed
+ * over (the heuristic of HNSW: the kept one leads to it), and so is an exact
+ * tie.  Room left over takes candidates passed over, but not those whose code
+ * equals a kept one's: equal nodes must not wall each other in.
+ */
+int
+graph_select(GraphWorker *worker, const GraphNeighbor *candidates, int n, int keep,
+			 GraphNeighbor *kept)
+{
+	const Graph *graph = worker->graph;
+	const GraphMetric *metric = &graph->metric;
+	GraphNeighbor passed[2 * GRAPH_MAX_M];
+	int			nkept = 0;
+	int			npassed = 0;
+
+	for (int i = 0; i < n && nkept < keep; i++)
+	{
+		const uint8_t *code = node_code(graph, candidates[i].id);
+		bool		chosen = true;
+		bool		equal = false;
+
+		for (int j = 0; j < nkept && chosen; j++)
+		{
+			float		d = node_distance(worker, code, kept[j].id);
+
+			if (d <= candidates[i].distance)
+			{
+				chosen = false;
+				equal = metric->equal(metric->context, code, node_code(graph, kept[j].id));
+			}
+		}
+		if (chosen)
+			kept[nkept++] = candidates[i];
+		else if (!equal && npassed < keep)
+			passed[npassed++] = candidates[i];
+	}
+	for (int i = 0; i < npassed && nkept < keep; i++)
+		kept[nkept++] = passed[i];
+	return nkept;
+}
+
+/*--- insertion -----------------------------------------------------------*/
+
+/* a level drawn for a row: geometric, the same whoever inserts it and when */
+static int
+draw_level(const Graph *graph, uint64_t row)
+{
+	uint64_t	z = graph->params.seed + row * UINT64_C(0x9E3779B97F4A7C15);
+	double		uniform;
+	int			level;
+
+	z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+	z ^= z >> 31;
+	uniform = ((double) (z >> 11) + 0.5) * 0x1p-53;
+	level = (int) (-log(uniform) / log((double) graph->params.m));
+	return level < GRAPH_MAX_LEVEL ? level : GRAPH_MAX_LEVEL;
+}
+
+/* add a row to a node with an equal vector; false if there is no room */
+static bool
+add_duplicate(Graph *graph, uint32_t node, uint64_t row)
+{
+	GraphNodeHead *head = node_head(graph, node);
+	GraphDuplicate *duplicate;
+	uint32_t	id = __atomic_fetch_add(&graph->control->nduplicates, 1, __ATOMIC_RELAXED);
+
+	if (id >= graph->control->capacity)
+	{
+		__atomic_fetch_sub(&graph->control->nduplicates, 1, __ATOMIC_RELAXED);
+		return false;
+	}
+	duplicate = duplicate_at(graph, id);
+	duplicate->row = row;
+	spin_lock(&head->lock);
+	duplicate->next = head->duplicate;
+	head->duplicate = id;
+	spin_unlock(&head->lock);
+	return true;
+}
+
+/* a candidate whose vector equals the row's, or GRAPH_NONE */
+static uint32_t
+find_equal(GraphWorker *worker, const uint8_t *code, uint64_t row, int n)
+{
+	Graph	   *graph = worker->graph;
+	const GraphMetric *metric = &graph->metric;
+
+	/* equal codes are nearest but for rounding: a few candidates will do */
+	for (int i = 0; i < n; i++)
+	{
+		uint32_t	id = worker->pool[i].id;
+
+		if (!metric->equal(metric->context, code, node_code(graph, id)))
+		{
+			if (i >= 8)
+				break;
+			continue;
+		}
+		if (graph->same_row == NULL ||
+			graph->same_row(graph->same_row_arg, row, node_head(graph, id)->row))
+			return id;
+	}
+	return GRAPH_NONE;
+}
+
+/*
+ * Take an id and write the node; nobody sees it until a link leads to it.
+ * Its level is cut to what the chunk's lists allow.
+ */
+static uint32_t
+make_node(Graph *graph, const uint8_t *code, uint64_t row, int *level)
+{
+	GraphNodeHead *head;
+	GraphChunkHead *chunk;
+	uint32_t	id = __atomic_fetch_add(&graph->control->nnodes, 1, __ATOMIC_RELAXED);
+
+	if (id >= graph->control->capacity)
+	{
+		__atomic_fetch_sub(&graph->control->nnodes, 1, __ATOMIC_RELAXED);
+		return GRAPH_NONE;
+	}
+
+	head = node_head(graph, id);
+	memcpy(node_code(graph, id), code, graph->metric.code_size);
+	memset(head, 0, sizeof(*head));
+	head->row = row;
+	head->duplicate = GRAPH_NONE;
+
+	if (*level > 0)
+	{
+		chunk = (GraphChunkHead *) (void *) node_chunk(graph, id);
+		head->upper = __atomic_fetch_add(&chunk->upper_used, (uint32_t) *level, __ATOMIC_RELAXED);
+		if (head->upper + (uint32_t) *level > graph->upper_slots)
+			*level = 0;
+	}
+	head->level = (uint32_t) *level;
+	for (int i = 0; i <= *level; i++)
+		node_list(graph, id, i)->count = 0;
+	return id;
+}
+
+/* add a link back to a new node; prune the list if it is full */
+static void
+add_link(GraphWorker *worker, uint32_t to, int level, uint32_t id, float distance)
+{
+	Graph	   *graph = worker->graph;
+	GraphNodeHead *head = node_head(graph, to);
+	GraphList  *list = node_list(graph, to, level);
+	GraphNeighbor candidates[MAX_LIST + 1];
+	GraphNeighbor kept[2 * GRAPH_MAX_M];
+	int			room = list_room(graph, level);
+	int			n;
+
+	spin_lock(&head->lock);
+	n = (int) list->count;
+	if (n < room)
+	{
+		/* the link's release makes all of the new node visible */
+		__atomic_store_n(&list->link[n], make_link(id, distance), __ATOMIC_RELEASE);
+		__atomic_store_n(&list->count, (uint32_t) n + 1, __ATOMIC_RELEASE);
+	}
+	else
+	{
+		for (int i = 0; i < n; i++)
+			candidates[i] = link_neighbor(list->link[i]);
+		candidates[n].distance = distance;
+		candidates[n].id = id;
+		graph_sort(candidates, n + 1);
+		n = graph_select(worker, candidates, n + 1, list_keep(graph, level), kept);
+		for (int i = 0; i < n; i++)
+			__atomic_store_n(&list->link[i], make_link(kept[i].id, kept[i].distance),
+							 __ATOMIC_RELEASE);
+		__atomic_store_n(&list->count, (uint32_t) n, __ATOMIC_RELEASE);
+	}
+	spin_unlock(&head->lock);
+}
+
+/* write the first links of a node nobody sees yet, one level */
+static void
+set_links(Graph *graph, uint32_t id, int level, const GraphNeighbor *chosen, int n)
+{
+	GraphList  *list = node_list(graph, id, level);
+
+	for (int i = 0; i < n; i++)
+		__atomic_store_n(&list->link[i], make_link(chosen[i].id, chosen[i].distance),
+						 __ATOMIC_RELAXED);
+	__atomic_store_n(&list->count, (uint32_t) n, __ATOMIC_RELEASE);
+}
+
+/* make a node the entry point if its level is the highest yet */
+static void
+raise_entry(Graph *graph, uint32_t id, int level)
+{
+	GraphControl *control = graph->control;
+	int			top;
+
+	spin_lock(&control->entry_lock);
+	if (graph_entry(graph, &top) == GRAPH_NONE || level > top)
+		__atomic_store_n(&control->entry, (uint64_t) level << 32 | id, __ATOMIC_RELEASE);
+	spin_unlock(&control->entry_lock);
+}
+
+/* the first node of a graph; false if another worker was faster */
+static bool
+insert_first(Graph *graph, const uint8_t *code, uint64_t row, uint32_t *node)
+{
+	GraphControl *control = graph->control;
+	int			level = draw_level(graph, row);
+	int			top;
+	bool		first;
+
+	spin_lock(&control->entry_lock);
+	first = graph_entry(graph, &top) == GRAPH_NONE;
+	if (first)
+	{
+		*node = make_node(graph, code, row, &level);
+		if (*node != GRAPH_NONE)
+			__atomic_store_n(&control->entry, (uint64_t) level << 32 | *node, __ATOMIC_RELEASE);
+	}
+	spin_unlock(&control->entry_lock);
+	return first;
+}
+
+/*
+ * graph_insert
+ *		Insert a row with its code.
+ *
+ * Any number of workers may insert at once.  *node becomes the node that
+ * holds the row, or GRAPH_NONE when the graph is full.
+ */
+GraphOutcome
+graph_insert(GraphWorker *worker, const uint8_t *code, uint64_t row, uint32_t *node)
+{
+	Graph	   *graph = worker->graph;
+	int			ef = graph->params.ef_construction;
+	int			level = draw_level(graph, row);
+	int			nchosen[GRAPH_MAX_LEVEL + 1];
+	GraphNeighbor start;
+	int			top;
+	int			lowest_common;
+
+	start.id = graph_entry(graph, &top);
+	if (start.id == GRAPH_NONE)
+	{
+		if (insert_first(graph, code, row, node))
+			return *node == GRAPH_NONE ? GRAPH_FULL : GRAPH_INSERTED;
+		start.id = graph_entry(graph, &top);
+	}
+	start.distance = node_distance(worker, code, start.id);
+	start = graph_descend(worker, code, start, top, level);
+
+	lowest_common = level < top ? level : top;
+	for (int i = lowest_common; i >= 0; i--)
+	{
+		int			n = graph_search_level(worker, code, start, i, ef);
+
+		if (i == 0 && (*node = find_equal(worker, code, row, n)) != GRAPH_NONE)
+			return add_duplicate(graph, *node, row) ? GRAPH_DUPLICATE : GRAPH_FULL;
+		start = worker->pool[0];
+		nchosen[i] = graph_select(worker, worker->pool, n, list_keep(graph, i),
+								  worker->chosen + (size_t) i * 2 * (size_t) graph->params.m);
+	}
+
+	*node = make_node(graph, code, row, &level);
+	if (*node == GRAPH_NONE)
+		return GRAPH_FULL;
+	lowest_common = level < lowest_common ? level : lowest_common;
+
+	for (int i = 0; i <= lowest_common; i++)
+		set_links(graph, *node, i, worker->chosen + (size_t) i * 2 * (size_t) graph->params.m,
+				  nchosen[i]);
+	for (int i = 0; i <= lowest_common; i++)
+	{
+		const GraphNeighbor *chosen = worker->chosen + (size_t) i * 2 * (size_t) graph->params.m;
+
+		for (int j = 0; j < nchosen[i]; j++)
+			add_link(worker, chosen[j].id, i, *node, chosen[j].distance);
+	}
+	if (level > top)
+		raise_entry(graph, *node, level);
+	return GRAPH_INSERTED;
+}

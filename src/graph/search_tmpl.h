@@ -1,0 +1,243 @@
+/*-------------------------------------------------------------------------
+ *
+ * search_tmpl.h
+ *	  The search itself, written once over a way to reach slots (no guard).
+ *
+ * Whoever includes this file defines
+ *
+ *	GS_NAME(name)				names of the functions made
+ *	GS_CONTEXT					type of what the following take as "context"
+ *	GS_PIN(context, id)			address of a nav slot, at least layout->size
+ *								bytes, valid until unpinned; NULL if there is
+ *								no such slot
+ *	GS_UNPIN(context, id)
+ *	GS_PREFETCH(context, id)	may do nothing
+ *	GS_DISTANCE(context, code)	nav distance between the query and a code
+ *	GS_PIN_UPPER(context, id) GS_UNPIN_UPPER(context, id)	upper slots
+ *
+ * and gets GS_NAME(run) and GS_NAME(descend).  At most one slot is pinned at
+ * a time.  Links are hints: they may lead to slots that do not exist, are
+ * free or serve another node by now.
+ *
+ *-------------------------------------------------------------------------
+ */
+
+#define GS_AHEAD	2			/* candidates prefetched */
+
+/* let the memory system start on those to be expanded next */
+static inline void
+GS_NAME(prefetch_next) (const GraphSearch *search, GS_CONTEXT *context, int current)
+{
+	int			left = GS_AHEAD;
+
+	(void) context;				/* where prefetching does nothing */
+	for (int i = current + 1; i < search->ncandidates && left > 0; i++)
+	{
+		if (search->expanded[i])
+			continue;
+		GS_PREFETCH(context, search->candidates[i].id);
+		left--;
+	}
+}
+
+/*
+ * Add the links of a pinned slot whose estimates are good enough; returns the
+ * lowest place a candidate went to.
+ */
+static inline int
+GS_NAME(add_estimated) (GraphSearch *search, const uint8_t *slot, float own, int lowest)
+{
+	const SlotLayout *layout = search->layout;
+	const uint32_t *links = slot_links(layout, slot);
+	float		estimate[VEC_SCAN_MAX_LINKS];
+	int			nlinks = slot_head(slot)->nlinks;
+
+	sketch_estimate(search->query, slot + layout->sketches_offset, slot_offsets(layout, slot),
+					slot_scales(layout, slot), layout->padded_links, own, estimate);
+	search->nestimated += (uint32_t) nlinks;
+
+	for (int i = 0; i < nlinks; i++)
+	{
+		SearchVisit *visit;
+		int			place;
+
+		if (search->ncandidates == search->ef &&
+			!(estimate[i] < search->candidates[search->ef - 1].distance))
+			continue;
+		if (links[i] == LINK_NONE)
+			continue;
+		visit = search_visit(search, links[i]);
+		if (visit == NULL || visit->epoch != search->epoch || !(estimate[i] < visit->distance))
+			continue;
+		visit->distance = estimate[i];
+		place = search_add_candidate(search, links[i], estimate[i]);
+		lowest = place < lowest ? place : lowest;
+	}
+	return lowest;
+}
+
+/* without sketches: read every link's own code; the slot is not pinned */
+static inline int
+GS_NAME(add_exact) (GraphSearch *search, GS_CONTEXT *context, const uint32_t *links, int nlinks,
+					int lowest)
+{
+	const SlotLayout *layout = search->layout;
+
+	for (int i = 0; i < nlinks; i++)
+	{
+		SearchVisit *visit;
+		const uint8_t *slot;
+		float		distance;
+		int			place;
+
+		if (links[i] == LINK_NONE)
+			continue;
+		visit = search_visit(search, links[i]);
+		if (visit == NULL || visit->distance < __builtin_inff())
+			continue;
+		visit->distance = 0;	/* met; only its being finite matters */
+		slot = GS_PIN(context, links[i]);
+		if (slot == NULL)
+			continue;
+		if (slot_ok(layout, slot) && slot_head(slot)->state != SLOT_FREE)
+		{
+			distance = GS_DISTANCE(context, slot + layout->code_offset);
+			place = search_add_candidate(search, links[i], distance);
+			lowest = place < lowest ? place : lowest;
+		}
+		GS_UNPIN(context, links[i]);
+	}
+	return lowest;
+}
+
+/*
+ * GS_NAME(run)
+ *		Expand candidates, nearest first, until none is left; afterwards
+ *		search->results holds what was found, nearest first by own code.
+ */
+static void
+GS_NAME(run) (GraphSearch *search, GS_CONTEXT *context)
+{
+	const SlotLayout *layout = search->layout;
+	bool		sketches = layout->ngroups > 0;
+	int			current = 0;
+
+	while (current < search->ncandidates)
+	{
+		uint32_t	id = search->candidates[current].id;
+		float		own = search->candidates[current].distance;
+		int			lowest = current + 1;
+		SearchVisit *visit;
+		const uint8_t *slot;
+
+		if (search->expanded[current])
+		{
+			current++;
+			continue;
+		}
+		search->expanded[current] = 1;
+
+		/* a better estimate may have brought it here before */
+		visit = search_visit(search, id);
+		if (visit == NULL || visit->epoch != search->epoch)
+			continue;
+		visit->epoch |= 1;
+		slot = GS_PIN(context, id);
+		if (slot == NULL)
+			continue;
+		search->nexpanded++;
+
+		if (slot_ok(layout, slot) && slot_head(slot)->state != SLOT_FREE)
+		{
+			if (sketches)
+			{
+				GS_NAME(prefetch_next) (search, context, current);
+				own = GS_DISTANCE(context, slot + layout->code_offset);
+			}
+			if (slot_head(slot)->state == SLOT_LIVE)
+				search_add_result(search, id, own, slot);
+			if (sketches)
+				lowest = GS_NAME(add_estimated) (search, slot, own, lowest);
+			else
+			{
+				uint32_t	links[VEC_SCAN_MAX_LINKS];
+				int			nlinks = slot_head(slot)->nlinks;
+
+				memcpy(links, slot_links(layout, slot), (size_t) nlinks * sizeof(*links));
+				GS_UNPIN(context, id);
+				lowest = GS_NAME(add_exact) (search, context, links, nlinks, lowest);
+				current = lowest <= current ? lowest : current + 1;
+				continue;
+			}
+		}
+		GS_UNPIN(context, id);
+		current = lowest <= current ? lowest : current + 1;
+	}
+}
+
+/* distance of an upper slot's code, infinite if there is no such slot */
+static inline float
+GS_NAME(upper_distance) (const GraphSearch *search, GS_CONTEXT *context, uint32_t id)
+{
+	const uint8_t *slot = GS_PIN_UPPER(context, id);
+	float		distance;
+
+	if (slot == NULL)
+		return __builtin_inff();
+	distance = GS_DISTANCE(context, slot + search->layout->upper_code_offset);
+	GS_UNPIN_UPPER(context, id);
+	return distance;
+}
+
+/*
+ * GS_NAME(descend)
+ *		Walk greedily from an upper slot down to level 0 and make the node
+ *		found the search's start.
+ *
+ * level is what the index says the slot has; each level is left after at most
+ * ef steps, so that damaged links cannot keep the walk going.
+ */
+static void
+GS_NAME(descend) (GraphSearch *search, GS_CONTEXT *context, uint32_t upper, int level)
+{
+	const SlotLayout *layout = search->layout;
+	float		distance = GS_NAME(upper_distance) (search, context, upper);
+	uint32_t	node = LINK_NONE;
+
+	for (; level > 0; level--, upper--)
+	{
+		uint32_t	links[VEC_SCAN_MAX_LINKS];
+
+		for (int step = 0; step <= search->ef; step++)
+		{
+			const uint8_t *slot = GS_PIN_UPPER(context, upper);
+			const UpperSlotHead *head = (const UpperSlotHead *) (const void *) slot;
+			uint32_t	from = upper;
+			int			nlinks;
+
+			if (slot == NULL)
+				return;
+			node = head->node;
+			nlinks = head->nlinks <= layout->upper_links && head->level == level ? head->nlinks : 0;
+			memcpy(links, slot + sizeof(*head), (size_t) nlinks * sizeof(*links));
+			GS_UNPIN_UPPER(context, from);
+
+			for (int i = 0; i < nlinks; i++)
+			{
+				float		d = GS_NAME(upper_distance) (search, context, links[i]);
+
+				if (d < distance)
+				{
+					distance = d;
+					upper = links[i];
+				}
+			}
+			if (upper == from)
+				break;
+		}
+	}
+	if (node != LINK_NONE)
+		search_add_start(search, node, distance);
+}
+
+#undef GS_AHEAD

@@ -1,0 +1,214 @@
+/*-------------------------------------------------------------------------
+ *
+ * hnsw.h
+ *	  What the files of this folder share.  README.md has the protocol.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VECEXT_HNSW_H
+#define VECEXT_HNSW_H
+
+#include "compat.h"
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "access/generic_xlog.h"
+#include "graph/search.h"
+#include "hnsw/hnsw_page.h"
+#include "lib/ilist.h"
+#include "lib/stringinfo.h"
+#include "quant/quant.h"
+#include "storage/bufmgr.h"
+#include "types/metric.h"
+#include "utils/relcache.h"
+
+/* limits and defaults of the options */
+#define HNSW_DEFAULT_M				16
+#define HNSW_MIN_M					2
+#define HNSW_MAX_M					100
+#define HNSW_DEFAULT_EF_CONSTRUCTION	64
+#define HNSW_MIN_EF_CONSTRUCTION	4
+#define HNSW_MAX_EF_CONSTRUCTION	1000
+#define HNSW_DEFAULT_EF_SEARCH		40
+#define HNSW_MAX_EF_SEARCH			1000
+
+#define HNSW_MAX_LEVEL				15
+
+/* of an operator class: the ordering operator; the metric */
+#define HNSW_NSTRATEGIES			1
+#define HNSW_NPROCS					1
+
+/* phases of a build; 1 is the server's "initializing" */
+#define HNSW_PHASE_SAMPLE			2
+#define HNSW_PHASE_TRAIN			3
+#define HNSW_PHASE_LOAD				4
+#define HNSW_PHASE_FINISH			5
+#define HNSW_PHASE_WRITE			6
+#define HNSW_PHASE_INSERT			7
+
+typedef struct HnswOptions
+{
+	int32		vl_len_;		/* varlena header (do not touch directly!) */
+	int			m;
+	int			ef_construction;
+	int			refine;			/* RefineKind, or -1: chosen by dimensions */
+	int			nav_bits;		/* 0: chosen by dimensions */
+	int			sketch_bits;	/* -1: chosen; 0: no sketches */
+} HnswOptions;
+
+typedef enum HnswIterativeScan
+{
+	HNSW_ITERATIVE_OFF,
+	HNSW_ITERATIVE_RELAXED,
+	HNSW_ITERATIVE_STRICT
+} HnswIterativeScan;
+
+/* hnsw.c, hnswvalidate.c */
+extern void hnsw_init(void);
+extern bool hnswvalidate(Oid opclass);
+extern int	hnsw_ef_search;
+extern int	hnsw_iterative_scan;
+extern int	hnsw_max_scan_tuples;
+extern double hnsw_scan_mem_multiplier;
+
+/*
+ * An index as every operation sees it: what the build fixed, and copies of the
+ * hints.  Lives in its own memory context, cached per backend by storage
+ * (relfilenumber and build_id), kept while a memory context that opened it lives.
+ */
+typedef struct HnswIndex
+{
+	RelFileLocatorCompat locator;	/* compat.h: RelFileNode before PG 16 */
+	uint64		build_id;
+	struct HnswPin *pins;		/* by memory context; none: may be dropped */
+	dlist_node	cached;
+	MemoryContext context;
+	Size		bytes;			/* of the context, for the cache's limit */
+
+	const VecMetric *metric;
+	HnswParams	params;
+	QuantModel *model;			/* NULL for exact codes */
+	Size		plain_size;		/* most bytes of a plain value */
+	SlotLayout	layout;
+	int			slots_per_page; /* nav slots */
+	int			uppers_per_page;	/* 0: an upper slot does not fit a page */
+	uint8_t    *entry;			/* copy of the entry slot, or NULL */
+	size_t		entry_bytes;
+
+	/* copies of what the metapage said when last read */
+	uint32		entry_upper;
+	uint32		entry_node;
+	int			entry_level;
+	uint32		nsegments;
+	HnswSegment segments[HNSW_MAX_SEGMENTS];
+
+	uint32		insert_node;	/* where this backend took its last slot; 0: nowhere */
+} HnswIndex;
+
+/* hnswindex.c: opening, addresses, checked page access */
+extern const VecMetric *hnsw_metric(Relation rel);
+extern HnswIndex *hnsw_open(Relation rel);
+extern void hnsw_refresh(HnswIndex *index, Relation rel);
+extern void hnsw_layout(const HnswParams *params, const QuantModel *model, SlotLayout *layout);
+extern uint32 hnsw_node_limit(const HnswIndex *index);
+extern bool hnsw_locate(const HnswIndex *index, uint32 node, BlockNumber *blkno, int *slot);
+extern bool hnsw_locate_refine(const HnswIndex *index, uint32 node, BlockNumber *blkno,
+							   int *offset);
+extern uint32 hnsw_node_at(const HnswIndex *index, BlockNumber blkno, int slot);
+extern bool hnsw_block_exists(Relation rel, BlockNumber blkno);
+extern Buffer hnsw_read(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind);
+extern Buffer hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind);
+extern uint8_t *hnsw_slot(const HnswIndex *index, Page page, int slot);
+extern void hnsw_page_init(Page page, HnswPageKind kind, Size used);
+pg_noreturn extern void hnsw_corrupt(Relation rel, BlockNumber blkno, const char *what);
+
+/* hnswvalue.c: from a datum to what is stored, and queries */
+typedef struct HnswValue
+{
+	struct varlena *plain;		/* the value, detoasted */
+	float	   *floats;			/* compact: its elements, of unit length for cosine */
+	float	   *nav;			/* compact: its image in nav space */
+	uint8_t    *code;			/* layout.code_size bytes */
+	uint8_t    *refine;			/* params.refine_size bytes */
+	bool		defined;		/* false: no distance to anything, kept out of the graph */
+} HnswValue;
+
+extern HnswValue *hnsw_value(HnswIndex *index, Datum datum);
+extern const struct varlena *hnsw_check_plain(const HnswIndex *index, const void *bytes,
+											  Size size);
+extern Size hnsw_record_size(const VecMetric *metric, RefineKind refine, int dim);
+extern void hnsw_record_encode(const HnswIndex *index, const HnswValue *value, uint8_t *record);
+
+/*
+ * A query and the memory of its searches; the context of GS_ macros.  Pins and
+ * locks at most one page at a time and leaves none after a call.
+ */
+typedef struct HnswQuery
+{
+	HnswIndex  *index;
+	Relation	rel;
+	struct varlena *plain;		/* NULL: every distance is zero */
+	float	   *floats;			/* compact: as in HnswValue */
+	double		norm;			/* compact: refine_query_norm() */
+	QuantQuery *quant;			/* NULL for exact codes */
+	GraphSearch search;
+	Buffer		nav_buffer;		/* while a slot is pinned */
+	Buffer		upper_buffer;
+	BlockNumber nav_blkno;
+	uint8_t    *record;			/* compact: where a refine record is put together */
+	uint8_t    *exact;			/* exact codes: where a long value is */
+} HnswQuery;
+
+extern HnswQuery *hnsw_query(HnswIndex *index, Relation rel, Datum datum, bool isnull,
+							 int max_ef, int max_keep);
+extern void hnsw_search_memory(GraphSearch *search, int max_ef, int max_keep);
+extern void hnsw_search(HnswQuery *query, int ef, int keep);
+extern float hnsw_code_distance(HnswQuery *query, const uint8_t *code);
+extern float hnsw_pair_distance(HnswIndex *index, Relation rel, const uint8_t *a,
+								const uint8_t *b);
+extern RefineResult hnsw_refine(HnswQuery *query, uint32 node);
+
+/* TIDs of a node, copied under lock; false if the node is not the one meant */
+extern bool hnsw_node_tids(Relation rel, HnswIndex *index, uint32 node, uint16 generation,
+						   ItemPointerData **tids, int *ntids);
+
+/* hnswtids.c: chains of TIDs; the caller holds the nav page */
+extern Buffer hnsw_add_tid(Relation rel, HnswIndex *index, GenericXLogState *state, uint8_t *slot,
+						   ItemPointer tid);
+extern int	hnsw_chain_tids(Relation rel, uint32 id, ItemPointerData **tids, int n, int *room);
+extern bool hnsw_remove_tids(Relation rel, HnswIndex *index, Buffer buffer, int slotno,
+							 IndexBulkDeleteCallback callback, void *callback_state,
+							 double *removed, double *kept);
+
+/* hnswspace.c: blocks and free slots */
+typedef int (*HnswFindPlace) (Page page, const void *arg, int n);
+
+extern void hnsw_page_cover(Page page, const uint8_t *end);
+extern Buffer hnsw_new_page(Relation rel);
+extern void hnsw_add_segment(Relation rel, HnswIndex *index);
+extern uint32 hnsw_free_slot(Relation rel, HnswIndex *index, const uint32 *near, int nnear,
+							 Buffer *buffer);
+extern Buffer hnsw_find_room(Relation rel, HnswPageKind kind, HnswFindPlace find,
+							 const void *arg, int n, int *place);
+extern void hnsw_add_room(Relation rel, Buffer buffer, HnswPageKind kind);
+
+/* access method callbacks, by file */
+extern IndexBuildResult *hnswbuild(Relation heap, Relation rel, struct IndexInfo *info);
+extern void hnswbuildempty(Relation rel);
+extern bool hnswinsert(Relation rel, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
+					   IndexUniqueCheck unique, bool unchanged, struct IndexInfo *info);
+extern void hnsw_insert_value(Relation rel, HnswIndex *index, HnswValue *value, ItemPointer tid);
+extern IndexBulkDeleteResult *hnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+											 IndexBulkDeleteCallback callback, void *state);
+extern IndexBulkDeleteResult *hnswvacuumcleanup(IndexVacuumInfo *info,
+												IndexBulkDeleteResult *stats);
+extern IndexScanDesc hnswbeginscan(Relation rel, int nkeys, int norderbys);
+extern void hnswrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
+					   int norderbys);
+extern bool hnswgettuple(IndexScanDesc scan, ScanDirection dir);
+extern void hnswendscan(IndexScanDesc scan);
+extern void hnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
+							 Cost *startup, Cost *total, Selectivity *selectivity,
+							 double *correlation, double *pages);
+
+#endif							/* VECEXT_HNSW_H */

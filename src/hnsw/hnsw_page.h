@@ -1,0 +1,165 @@
+/*-------------------------------------------------------------------------
+ *
+ * hnsw_page.h
+ *	  The disk format of the hnsw access method, and nothing else.
+ *
+ * A change that moves any field needs a new HNSW_VERSION, a reader for the old
+ * one, and a row in README.md's table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VECEXT_HNSW_PAGE_H
+#define VECEXT_HNSW_PAGE_H
+
+#include "postgres.h"
+
+#include "graph/slot.h"
+#include "storage/block.h"
+#include "storage/bufpage.h"
+#include "storage/itemptr.h"
+
+#define HNSW_MAGIC			0x56454857
+#define HNSW_VERSION		1
+#define HNSW_MIN_VERSION	1
+#define HNSW_PAGE_ID		0xFFA8
+
+/*
+ * Every page
+ *
+ *	     0 +--------------------------------------------------+
+ *	       | PageHeaderData, no line pointers                 |
+ *	    24 +--------------------------------------------------+
+ *	       | slots, records, bytes; pd_lower after the last   |
+ *	       | byte in use, zeros behind it                     |
+ *	  8184 +--------------------------------------------------+   pd_upper
+ *	       | HnswPageOpaqueData                               |
+ *	  8192 +--------------------------------------------------+   (BLCKSZ 8192)
+ */
+typedef struct HnswPageOpaqueData
+{
+	BlockNumber next;			/* value pages: the next one, or invalid */
+	uint16		kind;			/* HnswPageKind */
+	uint16		page_id;		/* HNSW_PAGE_ID */
+} HnswPageOpaqueData;
+
+typedef HnswPageOpaqueData *HnswPageOpaque;
+
+typedef enum HnswPageKind
+{
+	HNSW_PAGE_META = 1,
+	HNSW_PAGE_MODEL,			/* bytes of the quantisation model */
+	HNSW_PAGE_ENTRY,			/* the entry slot of graph/slot.h */
+	HNSW_PAGE_NAV,				/* nav slots, from offset HNSW_PAGE_START */
+	HNSW_PAGE_REFINE,			/* a part of a segment's stream of records */
+	HNSW_PAGE_UPPER,			/* upper slots */
+	HNSW_PAGE_TIDS,				/* tids slots */
+	HNSW_PAGE_VALUE				/* one node's exact value beyond its slot */
+} HnswPageKind;
+
+#define HNSW_PAGE_START		MAXALIGN(SizeOfPageHeaderData)
+#define HNSW_PAGE_ROOM		(BLCKSZ - HNSW_PAGE_START - sizeof(HnswPageOpaqueData))
+
+#define HnswPageGetOpaque(page)	((HnswPageOpaque) PageGetSpecialPointer(page))
+#define HnswPageData(page)		((uint8 *) (page) + HNSW_PAGE_START)
+
+/*
+ * A run of blocks: nnav nav pages, then the refine pages of their nodes.  Node
+ * ids of a segment are consecutive.
+ */
+typedef struct HnswSegment
+{
+	BlockNumber start;
+	uint32		first_node;
+	uint32		nnav;			/* nav pages; nodes = nnav * slots per page */
+} HnswSegment;
+
+#define HNSW_MAX_SEGMENTS	500
+
+/* what a node's code is */
+typedef enum HnswCodec
+{
+	HNSW_CODEC_COMPACT,			/* nav code of the model, sketches, refine record */
+	HNSW_CODEC_EXACT			/* the plain value: no sketch, no refine record */
+} HnswCodec;
+
+/*
+ * An exact code is an int32, the length of the plain value, and its first
+ * bytes; the rest lies in a chain of value pages.  The first of them is in the
+ * four bytes after the length, invalid if there is none.
+ */
+typedef struct HnswExactHead
+{
+	int32		length;
+	BlockNumber rest;
+} HnswExactHead;
+
+/* parameters: fixed by the build */
+typedef struct HnswParams
+{
+	int32		dim;
+	uint16		metric;			/* VecMetricKind */
+	uint16		codec;			/* HnswCodec */
+	uint16		m;
+	uint16		ef_construction;
+	uint16		refine;			/* RefineKind */
+	uint16		nav_bits;
+	uint16		sketch_bits;	/* 0: no sketches */
+	uint16		unused;
+	uint32		exact_size;		/* bytes of an exact value kept in the slot */
+	uint32		slot_size;		/* these follow from the above; for checking */
+	uint32		upper_size;
+	uint32		refine_size;
+} HnswParams;
+
+/* the metapage, from HNSW_PAGE_START */
+typedef struct HnswMetaPageData
+{
+	uint32		magic;
+	uint32		version;
+	uint64		build_id;		/* random: tells storage that was rebuilt */
+	HnswParams	params;
+	BlockNumber model_start;	/* first model page; consecutive */
+	uint32		model_bytes;	/* 0: none */
+	BlockNumber entry_page;		/* the entry slot, or invalid */
+
+	/* hints */
+	uint32		entry_upper;	/* top level upper slot, or LINK_NONE */
+	uint32		entry_node;		/* any node, or LINK_NONE */
+	uint16		entry_level;	/* of entry_upper */
+	uint16		unused;
+	BlockNumber upper_hint;		/* an upper page with room, or invalid */
+	BlockNumber tids_hint;		/* a tids page with room, or invalid */
+	uint32		free_hint;		/* no slot of a lower node id is known to be free */
+	uint32		ndead;			/* DEAD slots waiting for repair */
+
+	uint32		nsegments;
+	HnswSegment segments[HNSW_MAX_SEGMENTS];
+} HnswMetaPageData;
+
+typedef HnswMetaPageData *HnswMetaPage;
+
+#define HnswPageGetMeta(page)	((HnswMetaPage) HnswPageData(page))
+
+/*
+ * Further rows of a node.  Its id, like that of an upper slot, is its block
+ * times the slots of a page plus its place there.
+ */
+#define HNSW_TIDS_PER_SLOT	9
+
+typedef struct HnswTidsSlot
+{
+	uint32		next;			/* tids slot, or LINK_NONE */
+	uint16		ntids;			/* 0: free */
+	ItemPointerData tids[HNSW_TIDS_PER_SLOT];
+} HnswTidsSlot;
+
+#define HNSW_TIDS_SLOTS		(HNSW_PAGE_ROOM / sizeof(HnswTidsSlot))
+
+StaticAssertDecl(sizeof(HnswPageOpaqueData) == 8, "HnswPageOpaqueData is a disk format");
+StaticAssertDecl(sizeof(HnswSegment) == 12, "HnswSegment is a disk format");
+StaticAssertDecl(sizeof(HnswParams) == 36, "HnswParams is a disk format");
+StaticAssertDecl(offsetof(HnswMetaPageData, segments) == 96, "HnswMetaPageData is a disk format");
+StaticAssertDecl(sizeof(HnswTidsSlot) == 60, "HnswTidsSlot is a disk format");
+StaticAssertDecl(sizeof(HnswMetaPageData) <= HNSW_PAGE_ROOM, "the metapage must fit");
+
+#endif							/* VECEXT_HNSW_PAGE_H */

@@ -1,0 +1,152 @@
+/*-------------------------------------------------------------------------
+ *
+ * hnswbuild.h
+ *	  What the files that build an index share.
+ *
+ *	hnswparams.c	parameters, from options and column
+ *	hnswtrain.c		a sample of the table; the model
+ *	hnswbuild.c		the build: rows into the graph, serial or as a participant
+ *	hnswparallel.c	starting and ending parallel workers
+ *	hnswwrite.c		from the graph to pages
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VECEXT_HNSWBUILD_H
+#define VECEXT_HNSWBUILD_H
+
+#include "hnsw/hnsw.h"
+
+#include "graph/graph.h"
+#include "nodes/execnodes.h"
+#include "port/atomics.h"
+#include "storage/buffile.h"
+#include "storage/dsm.h"
+#include "storage/sharedfileset.h"
+
+/* what hnswtrain.c learnt about the table; estimates */
+typedef struct HnswSample
+{
+	double		rows;			/* of the table */
+	Size		value_mean;		/* bytes of a plain value */
+	Size		value_most;
+} HnswSample;
+
+/* behind the nav code of a node of the graph */
+typedef struct HnswTrailer
+{
+	uint64		hash[2];		/* of the plain value: equal hashes are equal values */
+	uint64		where;			/* its refine record, or its exact value */
+} HnswTrailer;
+
+/*
+ * State of a build that all participants see: in dynamic shared memory if
+ * there are workers.
+ */
+typedef struct HnswBuildShared
+{
+	Oid			heap;
+	Oid			rel;
+	bool		concurrent;
+	int			participants;
+	HnswParams	params;
+	uint64		hash_seed[2];
+	GraphParams graph_params;
+	GraphControl control;
+
+	/* memory for the graph and for exact values, one after the other */
+	dsm_handle	memory;
+	Size		chunk_size;
+	uint32		nchunks;
+	Size		block_size;
+	uint32		nblocks;
+	pg_atomic_uint32 next_block;
+
+	pg_atomic_uint32 next_participant;
+	pg_atomic_uint64 rows_done; /* indexed or put aside, for progress */
+	pg_atomic_uint64 rows_aside;	/* did not fit, or have no distance */
+	pg_atomic_uint64 rows_full; /* of these: did not fit */
+	pg_atomic_uint64 heap_rows;
+	pg_atomic_uint32 broken_hot_chain;
+	SharedFileSet files;
+} HnswBuildShared;
+
+/* a participant's view; the serial build has one participant */
+typedef struct HnswBuild
+{
+	Relation	heap;
+	Relation	rel;
+	IndexInfo  *info;
+	HnswBuildShared *shared;
+	bool		parallel;
+	int			participant;
+	HnswIndex	index;			/* parameters and layout only */
+	HnswSample	sample;			/* leader */
+
+	Size		nav_size;		/* bytes of a graph code before the trailer */
+	Graph		graph;
+	GraphWorker worker;
+	uint8_t    *code;
+	float	   *floats;
+	float	   *nav;
+	uint8_t    *record;
+	MemoryContext context;
+	MemoryContext row_context;
+
+	/* serial: memory taken so far, and what may be */
+	Size		used;
+	Size		limit;
+	Size		reserve;		/* per node, for the time after the scan */
+
+	/* exact values */
+	uint8_t   **blocks;
+	uint32		block_room;		/* of the array */
+	uint32		block;			/* the one values go to */
+	Size		block_used;
+
+	BufFile    *records;		/* refine records of nodes, in order of insertion */
+	uint64		nrecords;
+	BufFile    *aside;			/* rows for the page-level insert */
+} HnswBuild;
+
+/* a row put aside, before its plain value */
+typedef struct HnswAside
+{
+	ItemPointerData tid;
+	uint32		size;
+} HnswAside;
+
+/* hnswparams.c */
+extern void hnsw_choose_params(Relation rel, const VecMetric *metric, HnswParams *params,
+							   QuantConfig *config);
+extern void hnsw_choose_exact_size(const VecMetric *metric, HnswParams *params,
+								   Size typical);
+extern void hnsw_set_model(HnswIndex *index, Relation rel, QuantModel *model);
+
+/* hnswtrain.c */
+extern void hnsw_train(HnswBuild *build, const QuantConfig *config);
+
+/* hnswbuild.c */
+extern void hnsw_build_attach(HnswBuild *build);
+extern void hnsw_build_scan(HnswBuild *build, struct TableScanDescData *scan);
+extern void hnsw_build_tick(void);
+extern const struct varlena *hnsw_build_value(const HnswBuild *build, const uint8_t *code);
+extern BufFile *hnsw_build_file(HnswBuild *build, const char *what, int participant,
+								bool create);
+
+static inline HnswTrailer *
+hnsw_trailer(const HnswBuild *build, const uint8_t *code)
+{
+	return (HnswTrailer *) (void *) (code + build->nav_size);
+}
+
+/* hnswparallel.c */
+typedef struct HnswLeader HnswLeader;
+
+extern HnswLeader *hnsw_parallel_begin(HnswBuild *build, int workers);
+extern void hnsw_parallel_scan(HnswLeader *leader, HnswBuild *build);
+extern void hnsw_parallel_end(HnswLeader *leader);
+
+/* hnswwrite.c */
+extern void hnsw_write(HnswBuild *build, ForkNumber fork);
+
+#endif							/* VECEXT_HNSWBUILD_H */

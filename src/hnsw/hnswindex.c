@@ -1,0 +1,575 @@
+/*-------------------------------------------------------------------------
+ *
+ * hnswindex.c
+ *	  Opening an index, and reaching its pages.
+ *
+ * What the build fixed (parameters, model, layout) is read once per backend
+ * and storage.  Every open reads the metapage again, for that is where hints
+ * and segments change, and where a rebuilt index shows another build_id.
+ *
+ * Nothing read from a page is trusted: a caller may index memory by what this
+ * file returns, and by nothing else.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "hnsw/hnsw.h"
+
+#include "access/genam.h"
+#include "miscadmin.h"
+#include "storage/smgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* indexes nobody has open are dropped beyond this */
+#define CACHE_BYTES		((Size) 64 * 1024 * 1024)
+
+/* one memory context that uses an index; freed with it */
+typedef struct HnswPin
+{
+	MemoryContextCallback callback;
+	MemoryContext context;
+	HnswIndex  *index;
+	struct HnswPin *next;
+} HnswPin;
+
+/* the most recently opened first */
+static dlist_head cache = DLIST_STATIC_INIT(cache);
+
+/*
+ * hnsw_corrupt
+ *		Complain about a damaged page, invalid for none in particular.
+ */
+void
+hnsw_corrupt(Relation rel, BlockNumber blkno, const char *what)
+{
+	if (BlockNumberIsValid(blkno))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" is damaged at block %u",
+						RelationGetRelationName(rel), blkno),
+				 errdetail_internal("%s", what),
+				 errhint("REINDEX it.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" is damaged", RelationGetRelationName(rel)),
+			 errdetail_internal("%s", what),
+			 errhint("REINDEX it.")));
+}
+
+/*--- pages ---------------------------------------------------------------*/
+
+/*
+ * hnsw_block_exists
+ *		Whether a relation, the index or its table, has a block.
+ *
+ * Blocks of an index are never taken away, so a count may be old but is not
+ * too large.
+ */
+bool
+hnsw_block_exists(Relation rel, BlockNumber blkno)
+{
+	BlockNumber known = RelationGetSmgr(rel)->smgr_cached_nblocks[MAIN_FORKNUM];
+
+	if (BlockNumberIsValid(known) && blkno < known)
+		return true;
+	return blkno < RelationGetNumberOfBlocks(rel);
+}
+
+/* whether a page is one of ours, of that kind, and sound enough to be used */
+static bool
+page_ok(Page page, HnswPageKind kind)
+{
+	const PageHeaderData *header = (const PageHeaderData *) page;
+	const HnswPageOpaqueData *opaque;
+
+	if (header->pd_special != BLCKSZ - sizeof(HnswPageOpaqueData) ||
+		header->pd_lower < HNSW_PAGE_START || header->pd_lower > header->pd_special)
+		return false;
+	opaque = (const HnswPageOpaqueData *) ((const char *) page + header->pd_special);
+	return opaque->page_id == HNSW_PAGE_ID && opaque->kind == kind;
+}
+
+/*
+ * hnsw_read
+ *		Pin and lock a page that must exist and be of that kind.
+ *
+ * mode is BUFFER_LOCK_SHARE or BUFFER_LOCK_EXCLUSIVE.  Raises XX002.
+ */
+Buffer
+hnsw_read(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind)
+{
+	Buffer		buffer = hnsw_read_hint(rel, blkno, mode, kind);
+
+	if (!BufferIsValid(buffer))
+		hnsw_corrupt(rel, blkno, "The page is missing or not of the kind it should be.");
+	return buffer;
+}
+
+/*
+ * hnsw_read_hint
+ *		As hnsw_read(), for a block that only a hint names: InvalidBuffer if it
+ *		is not there or something else.
+ */
+Buffer
+hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind)
+{
+	Buffer		buffer;
+
+	if (!hnsw_block_exists(rel, blkno))
+		return InvalidBuffer;
+	buffer = ReadBuffer(rel, blkno);
+	LockBuffer(buffer, mode);
+	if (page_ok(BufferGetPage(buffer), kind))
+		return buffer;
+	UnlockReleaseBuffer(buffer);
+	return InvalidBuffer;
+}
+
+/*
+ * hnsw_page_init
+ *		Make a page an empty one of that kind, with "used" zero bytes in use.
+ */
+void
+hnsw_page_init(Page page, HnswPageKind kind, Size used)
+{
+	Assert(used <= HNSW_PAGE_ROOM);
+	PageInit(page, BLCKSZ, sizeof(HnswPageOpaqueData));
+	((PageHeader) page)->pd_lower = HNSW_PAGE_START + used;
+	HnswPageGetOpaque(page)->next = InvalidBlockNumber;
+	HnswPageGetOpaque(page)->kind = kind;
+	HnswPageGetOpaque(page)->page_id = HNSW_PAGE_ID;
+}
+
+/*
+ * hnsw_slot
+ *		Address of a nav slot on its page; slot < slots_per_page.
+ */
+uint8_t *
+hnsw_slot(const HnswIndex *index, Page page, int slot)
+{
+	Assert(slot >= 0 && slot < index->slots_per_page);
+	return HnswPageData(page) + (Size) slot * index->layout.size;
+}
+
+/*--- addresses -----------------------------------------------------------*/
+
+static uint32
+segment_nodes(const HnswIndex *index, const HnswSegment *segment)
+{
+	return segment->nnav * index->slots_per_page;
+}
+
+/*
+ * hnsw_node_limit
+ *		One more than the largest node id, as of the last look at the metapage.
+ */
+uint32
+hnsw_node_limit(const HnswIndex *index)
+{
+	const HnswSegment *last = &index->segments[index->nsegments - 1];
+
+	return index->nsegments == 0 ? 0 : last->first_node + segment_nodes(index, last);
+}
+
+/* the segment of a node, or NULL */
+static const HnswSegment *
+find_segment(const HnswIndex *index, uint32 node)
+{
+	uint32		low = 0;
+	uint32		high = index->nsegments;
+
+	if (node >= hnsw_node_limit(index))
+		return NULL;
+	while (high - low > 1)
+	{
+		uint32		middle = (low + high) / 2;
+
+		if (index->segments[middle].first_node <= node)
+			low = middle;
+		else
+			high = middle;
+	}
+	return &index->segments[low];
+}
+
+/*
+ * hnsw_locate
+ *		Nav page and slot of a node; false if there is no such node.
+ */
+bool
+hnsw_locate(const HnswIndex *index, uint32 node, BlockNumber *blkno, int *slot)
+{
+	const HnswSegment *segment = find_segment(index, node);
+	uint32		offset;
+
+	if (segment == NULL)
+		return false;
+	offset = node - segment->first_node;
+	*blkno = segment->start + offset / index->slots_per_page;
+	*slot = offset % index->slots_per_page;
+	return true;
+}
+
+/*
+ * hnsw_locate_refine
+ *		Page and offset, from HNSW_PAGE_START, of the first byte of a node's
+ *		refine record; the rest follows on the next pages.  False if there is
+ *		no such node or records are not stored.
+ */
+bool
+hnsw_locate_refine(const HnswIndex *index, uint32 node, BlockNumber *blkno, int *offset)
+{
+	const HnswSegment *segment = find_segment(index, node);
+	uint64		position;
+
+	if (segment == NULL || index->params.refine_size == 0)
+		return false;
+	position = (uint64) (node - segment->first_node) * index->params.refine_size;
+	*blkno = segment->start + segment->nnav + (BlockNumber) (position / HNSW_PAGE_ROOM);
+	*offset = (int) (position % HNSW_PAGE_ROOM);
+	return true;
+}
+
+/*
+ * hnsw_node_at
+ *		Node of a slot of a nav page, or LINK_NONE if the block is not in the
+ *		nav part of a segment.
+ */
+uint32
+hnsw_node_at(const HnswIndex *index, BlockNumber blkno, int slot)
+{
+	for (uint32 i = 0; i < index->nsegments; i++)
+	{
+		const HnswSegment *segment = &index->segments[i];
+
+		if (blkno >= segment->start && blkno - segment->start < segment->nnav)
+			return segment->first_node +
+				(blkno - segment->start) * index->slots_per_page + slot;
+	}
+	return LINK_NONE;
+}
+
+/*--- what follows from the parameters ------------------------------------*/
+
+/*
+ * hnsw_metric
+ *		The row of metric.c that an index's operator class names.
+ */
+const VecMetric *
+hnsw_metric(Relation rel)
+{
+	FmgrInfo   *proc = index_getprocinfo(rel, 1, VEC_METRIC_PROC);
+
+	return (const VecMetric *) DatumGetPointer(FunctionCall1(proc, PointerGetDatum(NULL)));
+}
+
+/*
+ * hnsw_layout
+ *		Offsets in the slots of an index; model is NULL for exact codes.
+ */
+void
+hnsw_layout(const HnswParams *params, const QuantModel *model, SlotLayout *layout)
+{
+	if (params->codec == HNSW_CODEC_EXACT)
+		slot_layout_exact(layout, sizeof(HnswExactHead) + params->exact_size, params->m, 0);
+	else
+		slot_layout(layout, model, params->m, 0);
+}
+
+/* the part of the parameters that sizes of memory depend on */
+static bool
+params_ok(const HnswParams *params, const VecMetric *metric)
+{
+	Size		plain;
+
+	if (params->dim < 1 || params->dim > metric->type->max_dim ||
+		params->metric != metric->kind || params->codec > HNSW_CODEC_EXACT ||
+		params->m < HNSW_MIN_M || params->m > HNSW_MAX_M ||
+		params->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
+		params->ef_construction > HNSW_MAX_EF_CONSTRUCTION || params->refine > REFINE_HEAP)
+		return false;
+
+	plain = metric->type->size(params->dim);
+	if (params->codec == HNSW_CODEC_EXACT)
+		return params->exact_size <= plain && params->exact_size <= HNSW_PAGE_ROOM &&
+			params->refine_size == 0;
+	return metric->type->to_floats != NULL && metric->kind <= VEC_METRIC_COSINE &&
+		params->refine_size == hnsw_record_size(metric, params->refine, params->dim);
+}
+
+/* compute layout and slots per page, and compare with what the build had */
+static bool
+finish_layout(HnswIndex *index)
+{
+	hnsw_layout(&index->params, index->model, &index->layout);
+	if (index->layout.size != index->params.slot_size ||
+		index->layout.upper_size != index->params.upper_size ||
+		index->layout.size > HNSW_PAGE_ROOM || index->layout.upper_size > HNSW_PAGE_ROOM)
+		return false;
+	index->slots_per_page = HNSW_PAGE_ROOM / index->layout.size;
+	index->uppers_per_page = HNSW_PAGE_ROOM / index->layout.upper_size;
+	return true;
+}
+
+/*--- reading -------------------------------------------------------------*/
+
+/* the model's bytes, from consecutive pages, into the index's context */
+static void
+read_model(HnswIndex *index, Relation rel, BlockNumber start, uint32 bytes)
+{
+	QuantConfig config = {.dim = index->params.dim};
+	uint8	   *model;
+	uint32		done = 0;
+
+	if (bytes < sizeof(QuantModel) || bytes > quant_model_max_size(&config))
+		hnsw_corrupt(rel, 0, "The model has an impossible size.");
+	model = MemoryContextAlloc(index->context, bytes);
+	while (done < bytes)
+	{
+		Buffer		buffer = hnsw_read(rel, start++, BUFFER_LOCK_SHARE, HNSW_PAGE_MODEL);
+		uint32		n = Min(bytes - done, HNSW_PAGE_ROOM);
+
+		memcpy(model + done, HnswPageData(BufferGetPage(buffer)), n);
+		UnlockReleaseBuffer(buffer);
+		done += n;
+	}
+
+	index->model = (QuantModel *) model;
+	if (!quant_model_check(model, bytes) || index->model->dim != index->params.dim ||
+		index->model->metric != (int) index->params.metric)
+		hnsw_corrupt(rel, start - 1, "The model does not fit the index.");
+}
+
+/* the entry slot; it is a hint, and may be absent or wrong */
+static void
+read_entry(HnswIndex *index, Relation rel, BlockNumber blkno)
+{
+	Buffer		buffer = hnsw_read_hint(rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_ENTRY);
+	Page		page;
+
+	if (!BufferIsValid(buffer))
+		return;
+	page = BufferGetPage(buffer);
+	index->entry_bytes = ((PageHeader) page)->pd_lower - HNSW_PAGE_START;
+	index->entry = MemoryContextAlloc(index->context, Max(index->entry_bytes, 8));
+	memset(index->entry, 0, Max(index->entry_bytes, 8));
+	memcpy(index->entry, HnswPageData(page), index->entry_bytes);
+	UnlockReleaseBuffer(buffer);
+}
+
+/* copy and check the directory; segments only ever come to its end */
+static void
+take_segments(HnswIndex *index, Relation rel, const HnswMetaPageData *meta)
+{
+	uint64		next_node = 0;
+	uint64		next_block = 1;
+
+	if (meta->nsegments > HNSW_MAX_SEGMENTS || meta->nsegments < index->nsegments)
+		hnsw_corrupt(rel, 0, "The directory of segments has an impossible size.");
+	for (uint32 i = 0; i < meta->nsegments; i++)
+	{
+		const HnswSegment *segment = &meta->segments[i];
+		uint64		nodes = (uint64) segment->nnav * index->slots_per_page;
+		uint64		refine_bytes = nodes * index->params.refine_size;
+
+		/* blocks of a later segment come later */
+		if (segment->first_node != next_node || segment->start < next_block ||
+			segment->nnav == 0)
+			hnsw_corrupt(rel, 0, "Segments overlap.");
+		next_node += nodes;
+		next_block = (uint64) segment->start + segment->nnav +
+			(refine_bytes + HNSW_PAGE_ROOM - 1) / HNSW_PAGE_ROOM;
+		if (next_node >= LINK_NONE || next_block >= InvalidBlockNumber)
+			hnsw_corrupt(rel, 0, "A segment is too large.");
+		index->segments[i] = *segment;
+	}
+	index->nsegments = meta->nsegments;
+}
+
+/* copy the hints */
+static void
+take_hints(HnswIndex *index, const HnswMetaPageData *meta)
+{
+	index->entry_upper = meta->entry_upper;
+	index->entry_node = meta->entry_node;
+	index->entry_level = Min(meta->entry_level, HNSW_MAX_LEVEL);
+}
+
+/* the metapage, copied; its version is one this code reads */
+static void
+read_meta(Relation rel, HnswMetaPageData *meta)
+{
+	Buffer		buffer = hnsw_read(rel, 0, BUFFER_LOCK_SHARE, HNSW_PAGE_META);
+	const HnswMetaPageData *stored = HnswPageGetMeta(BufferGetPage(buffer));
+	uint32		n = Min(stored->nsegments, HNSW_MAX_SEGMENTS);
+
+	memcpy(meta, stored, offsetof(HnswMetaPageData, segments) + n * sizeof(HnswSegment));
+	UnlockReleaseBuffer(buffer);
+
+	if (meta->magic != HNSW_MAGIC)
+		hnsw_corrupt(rel, 0, "The metapage has a wrong magic number.");
+	if (meta->version < HNSW_MIN_VERSION || meta->version > HNSW_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" has format version %u", RelationGetRelationName(rel),
+						meta->version),
+				 errdetail("This version of vecext reads versions %d to %d.",
+						   HNSW_MIN_VERSION, HNSW_VERSION),
+				 errhint("REINDEX it.")));
+}
+
+/* an index as the metapage describes it, in a context of its own */
+static HnswIndex *
+load_index(Relation rel, const HnswMetaPageData *meta)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw index",
+												  ALLOCSET_SMALL_SIZES);
+	HnswIndex  *index = MemoryContextAllocZero(context, sizeof(HnswIndex));
+
+	index->context = context;
+	index->locator = relation_locator_compat(rel);
+	index->build_id = meta->build_id;
+	index->metric = hnsw_metric(rel);
+	index->params = meta->params;
+	if (!params_ok(&index->params, index->metric))
+		hnsw_corrupt(rel, 0, "The metapage has impossible parameters.");
+	index->plain_size = index->metric->type->size(index->params.dim);
+	if (index->params.codec == HNSW_CODEC_COMPACT)
+		read_model(index, rel, meta->model_start, meta->model_bytes);
+	if (!finish_layout(index))
+		hnsw_corrupt(rel, 0, "The slots do not have the size the metapage says.");
+	if (BlockNumberIsValid(meta->entry_page) && index->layout.ngroups > 0)
+		read_entry(index, rel, meta->entry_page);
+	index->bytes = MemoryContextMemAllocated(context, true);
+	return index;
+}
+
+/*--- the cache -----------------------------------------------------------*/
+
+static void
+drop_index(HnswIndex *index)
+{
+	dlist_delete(&index->cached);
+	MemoryContextDelete(index->context);
+}
+
+/* drop what was not used for longest, down to the limit */
+static void
+trim_cache(void)
+{
+	dlist_mutable_iter iter;
+	Size		bytes = 0;
+
+	dlist_foreach_modify(iter, &cache)
+	{
+		HnswIndex  *index = dlist_container(HnswIndex, cached, iter.cur);
+
+		bytes += index->bytes;
+		if (bytes > CACHE_BYTES && index->pins == NULL)
+		{
+			bytes -= index->bytes;
+			drop_index(index);
+		}
+	}
+}
+
+/* the cached index of this storage, or NULL; older ones of it are dropped */
+static HnswIndex *
+find_cached(Relation rel, uint64 build_id)
+{
+	RelFileLocatorCompat locator = relation_locator_compat(rel);
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &cache)
+	{
+		HnswIndex  *index = dlist_container(HnswIndex, cached, iter.cur);
+
+		if (!locator_equals_compat(index->locator, locator))
+			continue;
+		if (index->build_id == build_id)
+			return index;
+		if (index->pins == NULL)
+			drop_index(index);
+	}
+	return NULL;
+}
+
+/* the memory context of a user goes away */
+static void
+unpin(void *arg)
+{
+	HnswPin    *pin = arg;
+	HnswPin   **link = &pin->index->pins;
+
+	while (*link != pin)
+		link = &(*link)->next;
+	*link = pin->next;
+}
+
+/* keep the index for the life of the current memory context */
+static void
+pin_index(HnswIndex *index)
+{
+	HnswPin    *pin;
+
+	for (pin = index->pins; pin != NULL; pin = pin->next)
+	{
+		if (pin->context == CurrentMemoryContext)
+			return;
+	}
+	pin = palloc(sizeof(HnswPin));
+	pin->callback.func = unpin;
+	pin->callback.arg = pin;
+	pin->context = CurrentMemoryContext;
+	pin->index = index;
+	pin->next = index->pins;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &pin->callback);
+	index->pins = pin;
+}
+
+/*
+ * hnsw_open
+ *		The index of a relation, valid until the current memory context is
+ *		reset or deleted; nothing has to be closed, not even after an error.
+ *
+ * Reads the metapage.  Raises XX002 if that or the model is damaged, 55000 if
+ * the format is of another version.
+ */
+HnswIndex *
+hnsw_open(Relation rel)
+{
+	HnswMetaPageData meta;
+	HnswIndex  *index;
+
+	read_meta(rel, &meta);
+	index = find_cached(rel, meta.build_id);
+	if (index == NULL)
+	{
+		index = load_index(rel, &meta);
+		MemoryContextSetParent(index->context, CacheMemoryContext);
+		dlist_push_head(&cache, &index->cached);
+	}
+	else
+		dlist_move_head(&cache, &index->cached);
+	pin_index(index);
+	trim_cache();
+	take_segments(index, rel, &meta);
+	take_hints(index, &meta);
+	return index;
+}
+
+/*
+ * hnsw_refresh
+ *		Read segments and hints again, for an operation that takes long.
+ */
+void
+hnsw_refresh(HnswIndex *index, Relation rel)
+{
+	HnswMetaPageData meta;
+
+	read_meta(rel, &meta);
+	if (meta.build_id != index->build_id)
+		hnsw_corrupt(rel, 0, "The index was rebuilt under an operation.");
+	take_segments(index, rel, &meta);
+	take_hints(index, &meta);
+}

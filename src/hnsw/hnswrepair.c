@@ -1,0 +1,707 @@
+/*-------------------------------------------------------------------------
+ *
+ * hnswrepair.c
+ *	  Links past DEAD nodes: the part of vacuum that knows distances.
+ *
+ * A node that links to DEAD ones keeps its live links as they are, and fills
+ * the places of the dead with live nodes those link to, chosen as an insert
+ * chooses: nearest first, none that is nearer to a link already there than to
+ * the node.  Where dead nodes lead to dead ones only, the walk goes on through
+ * them.  Nothing is searched from the entry point, so the cost is that of the
+ * neighborhood.
+ *
+ * All is computed from copies, without locks.  A list is stored only if the
+ * slot is still the one copied; after a few vain attempts the dead links are
+ * dropped under the lock, which needs no distance.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "hnsw/hnswvacuum.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#define ATTEMPTS		3
+#define MAX_STEPS		64		/* of the walk to a place for an isolated node */
+
+/*--- nav slots -----------------------------------------------------------*/
+
+/* write a link with its sketch into an image of a slot */
+static void
+put_link(HnswVacuum *vacuum, uint8_t *slot, int place, uint32 id)
+{
+	HnswIndex  *index = vacuum->index;
+	const uint8_t *code = slot + index->layout.code_offset;
+	SketchEdge	edge;
+	HnswCopy   *copy;
+
+	memset(&edge, 0, sizeof(edge));
+	if (index->layout.ngroups > 0)
+	{
+		copy = hnsw_fetch_copy(vacuum, &vacuum->navs, id);
+		if (copy == NULL)
+			return;
+		sketch_encode(index->model, vacuum->from, hnsw_copy_coords(vacuum, copy),
+					  nav_edge(index->model, index->layout.nav_bits, code, copy->code), &edge);
+	}
+	slot_set_link(&index->layout, slot, place, id, &edge);
+}
+
+/* make vacuum->from the sketched coordinates of a slot's own code */
+static void
+set_from(HnswVacuum *vacuum, const uint8_t *slot)
+{
+	HnswIndex  *index = vacuum->index;
+
+	if (index->layout.ngroups == 0)
+		return;
+	nav_decode(index->model, index->layout.nav_bits, slot + index->layout.code_offset,
+			   vacuum->nav);
+	sketch_project(index->model, vacuum->nav, vacuum->from);
+}
+
+static int
+find_link(const SlotLayout *layout, const uint8_t *slot, uint32 id)
+{
+	for (int i = 0; i < slot_head(slot)->nlinks; i++)
+	{
+		if (slot_links(layout, slot)[i] == id)
+			return i;
+	}
+	return -1;
+}
+
+/* a place for a link: one that leads nowhere or behind the last; -1 if full */
+static int
+find_place(const SlotLayout *layout, const uint8_t *slot)
+{
+	int			place = find_link(layout, slot, LINK_NONE);
+
+	if (place < 0 && slot_head(slot)->nlinks < layout->links)
+		place = slot_head(slot)->nlinks;
+	return place;
+}
+
+/* remove from an image the links that are not in the list, or twice in the slot */
+static void
+clear_others(HnswVacuum *vacuum, uint8_t *slot, const HnswChoice *kept)
+{
+	const SlotLayout *layout = &vacuum->index->layout;
+	NavSlotHead *head = (NavSlotHead *) (void *) slot;
+
+	for (int i = 0; i < head->nlinks; i++)
+	{
+		uint32		id = slot_links(layout, slot)[i];
+
+		if (id != LINK_NONE && (!hnsw_is_chosen(kept, id) || find_link(layout, slot, id) < i))
+			slot_clear_link(layout, slot, i);
+	}
+}
+
+/* give an image of a nav slot the links of a choice; those it has stay in place */
+static void
+set_links(HnswVacuum *vacuum, uint8_t *slot, const HnswChoice *choice)
+{
+	const SlotLayout *layout = &vacuum->index->layout;
+	NavSlotHead *head = (NavSlotHead *) (void *) slot;
+	bool		first = true;
+
+	clear_others(vacuum, slot, choice);
+	for (int i = 0; i < choice->nlinks; i++)
+	{
+		int			place;
+
+		if (find_link(layout, slot, choice->links[i]) >= 0)
+			continue;
+		place = find_place(layout, slot);
+		if (place < 0)
+			break;
+		if (first)
+			set_from(vacuum, slot);
+		first = false;
+		put_link(vacuum, slot, place, choice->links[i]);
+	}
+	while (head->nlinks > 0 && slot_links(layout, slot)[head->nlinks - 1] == LINK_NONE)
+		head->nlinks--;
+	head->version++;
+}
+
+/* repair an image of a LIVE slot; true if it changed */
+static bool
+repair_slot(HnswVacuum *vacuum, uint32 node, uint8_t *slot)
+{
+	const SlotLayout *layout = &vacuum->index->layout;
+	HnswChoice		choice;
+
+	hnsw_start_choice(&choice, vacuum, &vacuum->navs, node, slot + layout->code_offset,
+				 layout->links);
+	if (hnsw_split_links(&choice, slot_links(layout, slot), slot_head(slot)->nlinks) == 0)
+		return false;
+	hnsw_gather(&choice);
+	hnsw_choose_links(&choice);
+	set_links(vacuum, slot, &choice);
+	return true;
+}
+
+/*
+ * Store the links of an image in the slot it was taken from, an image of the
+ * page registered with generic WAL.  False if the slot has changed since;
+ * rows are not compared, for they change without a new version.
+ */
+static bool
+store_links(const SlotLayout *layout, uint8_t *slot, const uint8_t *image)
+{
+	NavSlotHead *head = (NavSlotHead *) (void *) slot;
+	const NavSlotHead *from = slot_head(image);
+
+	if (head->state != SLOT_LIVE || head->generation != from->generation ||
+		(uint16) (head->version + 1) != from->version)
+		return false;
+	memcpy(slot + layout->links_offset, image + layout->links_offset,
+		   layout->code_offset - layout->links_offset);
+	head->nlinks = from->nlinks;
+	head->version = from->version;
+	return true;
+}
+
+/* without distances: remove links that lead to nothing alive */
+static void
+drop_links(HnswVacuum *vacuum, uint8_t *slot)
+{
+	const SlotLayout *layout = &vacuum->index->layout;
+	NavSlotHead *head = (NavSlotHead *) (void *) slot;
+
+	if (head->state != SLOT_LIVE || !slot_ok(layout, slot))
+		return;
+	for (int i = 0; i < head->nlinks; i++)
+	{
+		uint32		id = slot_links(layout, slot)[i];
+
+		if (id != LINK_NONE && hnsw_bit(vacuum, vacuum->dead, id))
+			slot_clear_link(layout, slot, i);
+	}
+	head->version++;
+}
+
+/* store the changed slots of a page; true if all could be, or had to be dropped */
+static bool
+store_page(HnswVacuum *vacuum, BlockNumber blkno, Page copy, const bool *changed, bool force)
+{
+	HnswIndex  *index = vacuum->index;
+	Buffer		buffer = hnsw_vacuum_read(vacuum->rel, vacuum->strategy, blkno,
+										  BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_NAV);
+	GenericXLogState *state = GenericXLogStart(vacuum->rel);
+	Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
+	bool		all = true;
+
+	for (int i = 0; i < index->slots_per_page; i++)
+	{
+		uint8_t    *slot = hnsw_slot(index, page, i);
+
+		if (!changed[i] || store_links(&index->layout, slot, hnsw_slot(index, copy, i)))
+			continue;
+		if (force)
+			drop_links(vacuum, slot);
+		else
+			all = false;
+	}
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+	return all;
+}
+
+/* note who is linked, by the copy of a page */
+static void
+note_linked(HnswVacuum *vacuum, Page copy)
+{
+	HnswIndex  *index = vacuum->index;
+
+	for (int i = 0; i < index->slots_per_page; i++)
+	{
+		const uint8_t *slot = hnsw_slot(index, copy, i);
+		const uint32 *links = slot_links(&index->layout, slot);
+
+		if (!slot_ok(&index->layout, slot) || slot_head(slot)->state != SLOT_LIVE)
+			continue;
+		for (int j = 0; j < slot_head(slot)->nlinks; j++)
+			hnsw_set_bit(vacuum, vacuum->linked, links[j]);
+	}
+}
+
+/* copy a nav page under a share lock */
+static void
+copy_page(HnswVacuum *vacuum, BlockNumber blkno, Page copy)
+{
+	Buffer		buffer = hnsw_vacuum_read(vacuum->rel, vacuum->strategy, blkno,
+										  BUFFER_LOCK_SHARE, HNSW_PAGE_NAV);
+
+	memcpy(copy, BufferGetPage(buffer), BLCKSZ);
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * hnsw_repair_page
+ *		Repair the links of the LIVE nodes of a nav page, and note where links
+ *		lead.  Takes one page lock at a time.
+ */
+void
+hnsw_repair_page(HnswVacuum *vacuum, BlockNumber blkno, uint32 first_node)
+{
+	HnswIndex  *index = vacuum->index;
+	MemoryContext old = MemoryContextSwitchTo(vacuum->temp);
+	Page		copy = palloc(BLCKSZ);
+	bool	   *changed = palloc(sizeof(bool) * (Size) index->slots_per_page);
+
+	for (int attempt = 1; attempt <= ATTEMPTS; attempt++)
+	{
+		bool		any = false;
+
+		copy_page(vacuum, blkno, copy);
+		for (int i = 0; i < index->slots_per_page; i++)
+		{
+			uint8_t    *slot = hnsw_slot(index, copy, i);
+
+			changed[i] = slot_ok(&index->layout, slot) &&
+				slot_head(slot)->state == SLOT_LIVE &&
+				repair_slot(vacuum, first_node + (uint32) i, slot);
+			any |= changed[i];
+		}
+		if (!any || store_page(vacuum, blkno, copy, changed, attempt == ATTEMPTS))
+			break;
+	}
+	note_linked(vacuum, copy);
+	MemoryContextSwitchTo(old);
+}
+
+/*--- upper slots ---------------------------------------------------------*/
+
+/* give an image of an upper slot links that live; true if it changed */
+static bool
+repair_upper(HnswVacuum *vacuum, uint32 upper, UpperSlotHead *head)
+{
+	const SlotLayout *layout = &vacuum->index->layout;
+	uint32	   *links = (uint32 *) (void *) (head + 1);
+	HnswChoice		choice;
+
+	hnsw_start_choice(&choice, vacuum, &vacuum->uppers, upper,
+				 (const uint8_t *) head + layout->upper_code_offset, layout->upper_links);
+	choice.level = head->level;
+	if (hnsw_split_links(&choice, links, head->nlinks) == 0)
+		return false;
+	hnsw_gather(&choice);
+	hnsw_choose_links(&choice);
+	memset(links, 0, sizeof(uint32) * (Size) layout->upper_links);
+	memcpy(links, choice.links, sizeof(uint32) * (Size) choice.nlinks);
+	head->nlinks = (uint8) choice.nlinks;
+	return true;
+}
+
+/* store the changed upper slots of a page, unless an insert was faster */
+static void
+store_uppers(HnswVacuum *vacuum, BlockNumber blkno, Page before, Page after)
+{
+	HnswIndex  *index = vacuum->index;
+	Size		size = index->layout.upper_code_offset;
+	Buffer		buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_UPPER);
+	GenericXLogState *state = GenericXLogStart(vacuum->rel);
+	Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
+
+	for (int i = 0; i < index->uppers_per_page; i++)
+	{
+		UpperSlotHead *head = hnsw_upper_slot(index, page, i);
+
+		if (memcmp(head, hnsw_upper_slot(index, before, i), size) == 0)
+			memcpy(head, hnsw_upper_slot(index, after, i), size);
+	}
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * hnsw_repair_upper_page
+ *		The same for a page of upper slots; other pages are passed over.
+ *
+ * A slot that an insert changes meanwhile keeps its dead links: they lead to
+ * a free upper slot, and are passed over.
+ */
+void
+hnsw_repair_upper_page(HnswVacuum *vacuum, BlockNumber blkno)
+{
+	HnswIndex  *index = vacuum->index;
+	uint32		first = blkno * (uint32) index->uppers_per_page;
+	Buffer		buffer = hnsw_read_hint(vacuum->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_UPPER);
+	MemoryContext old;
+	Page		before;
+	Page		after;
+	bool		any = false;
+
+	if (!BufferIsValid(buffer))
+		return;
+	old = MemoryContextSwitchTo(vacuum->temp);
+	before = palloc(BLCKSZ);
+	after = palloc(BLCKSZ);
+	memcpy(before, BufferGetPage(buffer), BLCKSZ);
+	UnlockReleaseBuffer(buffer);
+	memcpy(after, before, BLCKSZ);
+
+	for (int i = 0; i < index->uppers_per_page; i++)
+	{
+		UpperSlotHead *head = hnsw_upper_slot(index, after, i);
+
+		if (head->level > 0 && head->nlinks <= index->layout.upper_links &&
+			!hnsw_is_dead_upper(vacuum, first + (uint32) i))
+			any |= repair_upper(vacuum, first + (uint32) i, head);
+	}
+	if (any)
+		store_uppers(vacuum, blkno, before, after);
+	MemoryContextSwitchTo(old);
+}
+
+/*--- entry ---------------------------------------------------------------*/
+
+static bool
+in_entry(const uint8_t *entry, int nlinks, uint32 id)
+{
+	for (int i = 0; i < nlinks; i++)
+	{
+		if (entry_links(entry)[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/* the live node nearest to a dead one that is no link of the entry slot yet */
+static uint32
+entry_substitute(HnswVacuum *vacuum, const uint8_t *entry, int nlinks, uint32 dead)
+{
+	HnswCopy   *copy = hnsw_fetch_copy(vacuum, &vacuum->navs, dead);
+	uint8_t    *code;
+	HnswChoice		choice;
+	uint32		best = LINK_NONE;
+
+	if (copy == NULL)
+		return vacuum->any_live;
+	code = palloc(vacuum->index->layout.code_size);
+	memcpy(code, copy->code, vacuum->index->layout.code_size);
+	hnsw_start_choice(&choice, vacuum, &vacuum->navs, dead, code, vacuum->index->layout.links);
+	hnsw_add_walk(&choice, dead);
+	hnsw_gather(&choice);
+	hnsw_sort_candidates(choice.candidates, choice.ncandidates);
+	for (int i = 0; i < choice.ncandidates && best == LINK_NONE; i++)
+	{
+		if (!in_entry(entry, nlinks, choice.candidates[i].id))
+			best = choice.candidates[i].id;
+	}
+	pfree(code);
+	return best;
+}
+
+/* point one link of an image of the entry slot elsewhere */
+static void
+set_entry_link(HnswVacuum *vacuum, uint8_t *entry, int place, uint32 id)
+{
+	HnswIndex  *index = vacuum->index;
+	HnswCopy   *copy = hnsw_fetch_copy(vacuum, &vacuum->navs, id);
+	SketchEdge	edge;
+
+	if (copy == NULL)
+	{
+		entry_clear_link(entry, index->layout.ngroups, place);
+		return;
+	}
+	memset(vacuum->from, 0, sizeof(float) * QUANT_MAX_SKETCH);
+	sketch_encode(index->model, vacuum->from, hnsw_copy_coords(vacuum, copy),
+				  nav_edge_from_origin(copy->code), &edge);
+	entry_set_link(entry, index->layout.ngroups, place, id, &edge);
+}
+
+/* the entry slot: links to dead nodes go to live ones near them */
+static void
+repair_entry_slot(HnswVacuum *vacuum, BlockNumber blkno)
+{
+	HnswIndex  *index = vacuum->index;
+	int			ngroups = index->layout.ngroups;
+	Buffer		buffer;
+	uint8_t    *entry;
+	Size		bytes;
+	int32		nlinks;
+	bool		any = false;
+
+	if (ngroups == 0)
+		return;
+	buffer = hnsw_read_hint(vacuum->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_ENTRY);
+	if (!BufferIsValid(buffer))
+		return;
+	bytes = ((PageHeader) BufferGetPage(buffer))->pd_lower - HNSW_PAGE_START;
+	entry = palloc0(Max(bytes, 8));
+	memcpy(entry, HnswPageData(BufferGetPage(buffer)), bytes);
+	UnlockReleaseBuffer(buffer);
+
+	memcpy(&nlinks, entry, sizeof(nlinks));
+	if (nlinks <= 0 || nlinks > ENTRY_MAX_LINKS || nlinks % SKETCH_ALIGN != 0 ||
+		entry_size(ngroups, nlinks) > bytes)
+		return;
+	for (int i = 0; i < nlinks; i++)
+	{
+		uint32		id = entry_links(entry)[i];
+
+		if (id == LINK_NONE || hnsw_link_state(vacuum, &vacuum->navs, id) == SLOT_LIVE)
+			continue;
+		set_entry_link(vacuum, entry, i, entry_substitute(vacuum, entry, nlinks, id));
+		any = true;
+	}
+
+	/* vacuum alone writes it, and there is one at a time */
+	if (any)
+	{
+		GenericXLogState *state;
+
+		buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_ENTRY);
+		state = GenericXLogStart(vacuum->rel);
+		memcpy(HnswPageData(GenericXLogRegisterBuffer(state, buffer, 0)), entry, bytes);
+		GenericXLogFinish(state);
+		UnlockReleaseBuffer(buffer);
+		if (index->entry != NULL && index->entry_bytes == bytes)
+			memcpy(index->entry, entry, bytes);
+	}
+	pfree(entry);
+}
+
+/*
+ * hnsw_repair_entry
+ *		Let entry slot and entry point name live nodes.
+ *
+ * An entry point that an insert promoted meanwhile is not dead, and stays.
+ */
+void
+hnsw_repair_entry(HnswVacuum *vacuum)
+{
+	Buffer		buffer = hnsw_read(vacuum->rel, 0, BUFFER_LOCK_SHARE, HNSW_PAGE_META);
+	HnswMetaPage meta = HnswPageGetMeta(BufferGetPage(buffer));
+	BlockNumber entry_page = meta->entry_page;
+	GenericXLogState *state;
+
+	UnlockReleaseBuffer(buffer);
+	if (BlockNumberIsValid(entry_page))
+		repair_entry_slot(vacuum, entry_page);
+
+	buffer = hnsw_read(vacuum->rel, 0, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_META);
+	state = GenericXLogStart(vacuum->rel);
+	meta = HnswPageGetMeta(GenericXLogRegisterBuffer(state, buffer, 0));
+	if (hnsw_is_dead_upper(vacuum, meta->entry_upper))
+	{
+		meta->entry_upper = vacuum->best_upper;
+		meta->entry_level = (uint16) vacuum->best_level;
+	}
+	if (hnsw_bit(vacuum, vacuum->dead, meta->entry_node) ||
+		hnsw_bit(vacuum, vacuum->free, meta->entry_node) || meta->entry_node == LINK_NONE)
+		meta->entry_node = vacuum->best_node != LINK_NONE ? vacuum->best_node :
+			vacuum->any_live;
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+}
+
+/*--- nodes without links to them -----------------------------------------*/
+
+/* copy one nav slot; false if the node is not LIVE */
+static bool
+read_slot(HnswVacuum *vacuum, uint32 node, uint8_t *image)
+{
+	HnswIndex  *index = vacuum->index;
+	BlockNumber blkno;
+	int			place;
+	Buffer		buffer;
+
+	if (!hnsw_locate(index, node, &blkno, &place))
+		return false;
+	buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_NAV);
+	memcpy(image, hnsw_slot(index, BufferGetPage(buffer), place), index->layout.size);
+	UnlockReleaseBuffer(buffer);
+	return slot_ok(&index->layout, image) && slot_head(image)->state == SLOT_LIVE;
+}
+
+/* store an image with a new version; false if the slot has changed since */
+static bool
+write_slot(HnswVacuum *vacuum, uint32 node, uint8_t *image)
+{
+	HnswIndex  *index = vacuum->index;
+	BlockNumber blkno;
+	int			place;
+	Buffer		buffer;
+	GenericXLogState *state;
+	bool		stored;
+
+	if (!hnsw_locate(index, node, &blkno, &place))
+		return false;
+	((NavSlotHead *) (void *) image)->version++;
+	buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_NAV);
+	state = GenericXLogStart(vacuum->rel);
+	stored = store_links(&index->layout,
+						 hnsw_slot(index, GenericXLogRegisterBuffer(state, buffer, 0), place),
+						 image);
+	if (stored)
+		GenericXLogFinish(state);
+	else
+		GenericXLogAbort(state);
+	UnlockReleaseBuffer(buffer);
+	return stored;
+}
+
+/* links of a slot by distance from it, nearest first; returns how many live */
+static int
+rank_links(HnswVacuum *vacuum, const uint8_t *slot, SearchCandidate *ranked)
+{
+	const SlotLayout *layout = &vacuum->index->layout;
+	int			n = 0;
+
+	for (int i = 0; i < slot_head(slot)->nlinks; i++)
+	{
+		HnswCopy   *copy = hnsw_fetch_copy(vacuum, &vacuum->navs, slot_links(layout, slot)[i]);
+
+		if (copy == NULL || copy->state != SLOT_LIVE)
+			continue;
+		ranked[n].id = slot_links(layout, slot)[i];
+		ranked[n++].distance = hnsw_pair_distance(vacuum->index, vacuum->rel,
+												  slot + layout->code_offset, copy->code);
+	}
+	hnsw_sort_candidates(ranked, n);
+	return n;
+}
+
+/*
+ * Link "node" from "from".  With force, the farthest link of a full list gives
+ * way, and becomes one of the node's own, so that it is not cut off itself.
+ */
+static bool
+attach(HnswVacuum *vacuum, uint32 from, uint32 node, bool force)
+{
+	const SlotLayout *layout = &vacuum->index->layout;
+	uint8_t    *image = palloc(layout->size);
+	uint8_t    *own = palloc(layout->size);
+
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++)
+	{
+		SearchCandidate ranked[VEC_SCAN_MAX_LINKS];
+		int			place;
+
+		if (!read_slot(vacuum, from, image))
+			return false;
+		if (find_link(layout, image, node) >= 0)
+			return true;
+		place = find_place(layout, image);
+		if (place < 0)
+		{
+			int			n = force ? rank_links(vacuum, image, ranked) : 0;
+			int			own_place;
+
+			if (n == 0 || !read_slot(vacuum, node, own))
+				return false;
+			place = find_link(layout, image, ranked[n - 1].id);
+			if (find_link(layout, own, ranked[n - 1].id) < 0)
+			{
+				own_place = find_place(layout, own);
+				set_from(vacuum, own);
+				put_link(vacuum, own, own_place < 0 ? layout->links - 1 : own_place,
+						 ranked[n - 1].id);
+				if (!write_slot(vacuum, node, own))
+					continue;
+			}
+		}
+		set_from(vacuum, image);
+		put_link(vacuum, image, place, node);
+		if (write_slot(vacuum, from, image))
+			return true;
+	}
+	return false;
+}
+
+/* walk from any node to one near a code, for a node that has no links at all */
+static uint32
+walk_towards(HnswVacuum *vacuum, uint32 self, const uint8_t *code)
+{
+	HnswIndex  *index = vacuum->index;
+	uint32		at = vacuum->any_live;
+	float		best = INFINITY;
+
+	for (int step = 0; step < MAX_STEPS; step++)
+	{
+		uint32		links[VEC_SCAN_MAX_LINKS];
+		HnswCopy   *copy = hnsw_fetch_copy(vacuum, &vacuum->navs, at);
+		uint32		from = at;
+		int			n;
+
+		if (copy == NULL)
+			break;
+		n = copy->nlinks;
+		memcpy(links, copy->links, sizeof(uint32) * (Size) n);
+		for (int i = 0; i < n; i++)
+		{
+			float		distance;
+
+			copy = hnsw_fetch_copy(vacuum, &vacuum->navs, links[i]);
+			if (copy == NULL || links[i] == self || copy->state != SLOT_LIVE)
+				continue;
+			distance = hnsw_pair_distance(index, vacuum->rel, code, copy->code);
+			if (distance < best)
+			{
+				best = distance;
+				at = links[i];
+			}
+		}
+		if (at == from)
+			break;
+	}
+	return at;
+}
+
+/* links for a node that has none: those of a node near it, and that itself */
+static bool
+link_isolated(HnswVacuum *vacuum, uint32 node, uint8_t *image)
+{
+	const SlotLayout *layout = &vacuum->index->layout;
+	const uint8_t *code = image + layout->code_offset;
+	uint32		near = walk_towards(vacuum, node, code);
+	HnswChoice		choice;
+
+	if (near == LINK_NONE || near == node)
+		return false;
+	hnsw_start_choice(&choice, vacuum, &vacuum->navs, node, code, layout->links);
+	hnsw_add_candidate(&choice, near);
+	hnsw_add_walk(&choice, near);
+	hnsw_gather(&choice);
+	hnsw_choose_links(&choice);
+	set_links(vacuum, image, &choice);
+	((NavSlotHead *) (void *) image)->version--;	/* write_slot() counts */
+	return choice.nlinks > 0 && write_slot(vacuum, node, image);
+}
+
+/*
+ * hnsw_relink
+ *		Give a LIVE node, to which no LIVE node seems to link, a link from the
+ *		nearest of its own links that has room, or from the nearest.
+ *
+ * Takes one page lock at a time.
+ */
+void
+hnsw_relink(HnswVacuum *vacuum, uint32 node)
+{
+	MemoryContext old = MemoryContextSwitchTo(vacuum->temp);
+	uint8_t    *image = palloc(vacuum->index->layout.size);
+	SearchCandidate ranked[VEC_SCAN_MAX_LINKS];
+	int			n = 0;
+	bool		done = false;
+
+	if (read_slot(vacuum, node, image) && !hnsw_is_apart(vacuum->index, slot_head(image)))
+	{
+		n = rank_links(vacuum, image, ranked);
+		if (n == 0 && link_isolated(vacuum, node, image))
+			n = rank_links(vacuum, image, ranked);
+	}
+	for (int i = 0; i < n && !done; i++)
+		done = attach(vacuum, ranked[i].id, node, false);
+	for (int i = 0; i < n && !done; i++)
+		done = attach(vacuum, ranked[i].id, node, true);
+	MemoryContextSwitchTo(old);
+}

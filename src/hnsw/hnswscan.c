@@ -1,0 +1,522 @@
+/*-------------------------------------------------------------------------
+ *
+ * hnswscan.c
+ *	  Index scans: rows in the order of their distance to one value.
+ *
+ * A scan works in batches.  The first is one search of the graph, and returns
+ * at most hnsw.ef_search nodes.  If the executor asks for more, the search is
+ * done again with twice the beam and returns what is new; that costs less than
+ * twice the last search, and no state of a search need be kept.  When a beam
+ * would be a large part of the graph, or the graph gives nothing new, the
+ * sweep (hnswsweep.c) returns all that is left.
+ *
+ * Under strict_order a row that is found when a farther one was returned
+ * already is put off to the very end: a row out of place is better than one
+ * that is missing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include <math.h>
+
+#include "access/relscan.h"
+#include "catalog/pg_type.h"
+#include "hnsw/hnswscan.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* sweep when the next beam would be more than this part of all nodes */
+#define SWEEP_SHARE		4
+
+/* sweep at once when the first beam is more than this part */
+#define SMALL_SHARE		2
+
+/*
+ * Results are refined in the order of their codes and only as far as rows are
+ * asked for: twice as many and some more, which is where codes that rank a row
+ * wrongly hardly ever put it.
+ */
+#define FIRST_REFINED	24
+#define RETURNED_OF_REFINED(n)	(((n) - 4) / 2)
+
+#define SH_PREFIX		hnsw_seen
+#define SH_ELEMENT_TYPE	HnswSeen
+#define SH_KEY_TYPE		uint64
+#define SH_KEY			key
+#define SH_HASH_KEY(table, key)	((uint32) ((key) * UINT64CONST(0x9E3779B97F4A7C15) >> 32))
+#define SH_EQUAL(table, a, b)	((a) == (b))
+#define SH_SCOPE		static inline
+#define SH_DEFINE
+#define SH_DECLARE
+#include "lib/simplehash.h"
+
+#define ST_SORT			sort_found
+#define ST_ELEMENT_TYPE	HnswFound
+#define ST_COMPARE(a, b)	hnsw_found_cmp(a, b)
+#define ST_SCOPE		static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+/*
+ * hnsw_scan_sort
+ *		Sort a batch, nearest first.
+ */
+void
+hnsw_scan_sort(HnswFound *found, int n)
+{
+	sort_found(found, (size_t) n);
+}
+
+/*
+ * hnsw_scan_room
+ *		Make room for n nodes in the batch, in the scan's context.
+ */
+void
+hnsw_scan_room(HnswScan *so, int n)
+{
+	int			room;
+
+	if (n <= so->max_found)
+		return;
+	room = Max(n, Max(64, so->max_found + so->max_found / 2));
+	if (so->found == NULL)
+		so->found = MemoryContextAllocHuge(so->context, mul_size(room, sizeof(HnswFound)));
+	else
+		so->found = repalloc_huge(so->found, mul_size(room, sizeof(HnswFound)));
+	so->max_found = room;
+}
+
+/*
+ * hnsw_scan_seen
+ *		Did an earlier search return this node?
+ */
+bool
+hnsw_scan_seen(HnswScan *so, const HnswFound *found)
+{
+	return so->seen != NULL && hnsw_seen_lookup(so->seen, HnswSeenKey(found)) != NULL;
+}
+
+/*
+ * hnsw_scan_distance
+ *		What a node is ordered by: the operator's distance, or a lower bound of
+ *		it if so->recheck.
+ */
+double
+hnsw_scan_distance(HnswScan *so, uint32 node)
+{
+	RefineResult result;
+
+	if (so->isnull)
+		return 0;
+	if (so->constant)
+		return get_float8_nan();
+	result = hnsw_refine(so->query, node);
+	return so->recheck ? result.bound : result.distance;
+}
+
+/* remember what the last batch returned */
+static void
+remember_returned(HnswScan *so)
+{
+	if (so->seen == NULL)
+		so->seen = hnsw_seen_create(so->query_context, (uint32) so->next + 64, NULL);
+	for (int i = 0; i < so->next; i++)
+	{
+		bool		found;
+
+		hnsw_seen_insert(so->seen, HnswSeenKey(&so->found[i]), &found);
+	}
+}
+
+/*
+ * A query with memory for searches of this beam.  What it had before is left
+ * to the context: beams double, so that is not more than the new.
+ */
+static void
+prepare_query(HnswScan *so, int beam)
+{
+	MemoryContext old;
+
+	if (so->query != NULL && so->query_beam >= beam)
+		return;
+	old = MemoryContextSwitchTo(so->query_context);
+	if (so->query != NULL)
+		hnsw_search_memory(&so->query->search, beam, beam);
+	else
+		so->query = hnsw_query(so->index, so->rel, so->value, so->isnull, beam, beam);
+	so->query_beam = beam;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Refine results up to the n-th and put them into their places behind those
+ * that were returned.  What is nearer than the last returned is left for the
+ * late phase, unless order is relaxed.
+ */
+static void
+refine_results(HnswScan *so, int n)
+{
+	const SearchResult *results = so->query->search.results;
+
+	n = Min(n, so->nresults);
+	hnsw_scan_room(so, so->nfound + n - so->nrefined);
+	for (; so->nrefined < n; so->nrefined++)
+	{
+		HnswFound  *found = &so->found[so->nfound];
+
+		found->node = results[so->nrefined].id;
+		found->generation = results[so->nrefined].generation;
+		if (hnsw_scan_seen(so, found))
+			continue;
+		found->distance = hnsw_scan_distance(so, found->node);
+		if (so->mode != HNSW_ITERATIVE_RELAXED && so->has_last &&
+			hnsw_found_cmp(found, &so->last) < 0)
+			continue;
+		so->nfound++;
+	}
+	hnsw_scan_sort(so->found + so->next, so->nfound - so->next);
+}
+
+/* how many of the batch are surely in their places, as far as codes can tell? */
+static void
+set_ready(HnswScan *so)
+{
+	const SearchResult *results = so->query->search.results;
+	int64		most = so->next + so->target - so->returned;
+	double		next;
+
+	so->nready = (int) Min(so->nfound, most);
+	if (so->nrefined >= so->nresults)
+		return;
+
+	next = results[so->nrefined].distance;
+	if (so->index->model != NULL)
+		next = quant_to_sql(so->index->model, (float) next);
+	so->nready = Min(so->nready, RETURNED_OF_REFINED(so->nrefined));
+	while (so->nready > so->next && !(so->found[so->nready - 1].distance <= next))
+		so->nready--;
+}
+
+/* one search; the first of its results refined, in order */
+static void
+search_batch(HnswScan *so, int beam)
+{
+	GraphSearch *search;
+
+	prepare_query(so, beam);
+	hnsw_search(so->query, beam, beam);
+	search = &so->query->search;
+	so->examined = search->nexpanded;
+	so->exhausted = search->ncandidates < beam || search->full;
+
+	so->nfound = 0;
+	so->next = 0;
+	so->nresults = search->nresults;
+	so->nrefined = 0;
+	refine_results(so, so->has_last ? so->nresults : FIRST_REFINED);
+	set_ready(so);
+}
+
+static int
+beam_for(const HnswScan *so, int ef)
+{
+	return hnsw_beam(so->index->layout.ngroups > 0, ef);
+}
+
+/* start the sweep: under strict_order behind the last returned, else with all */
+static void
+start_sweep(HnswScan *so)
+{
+	so->phase = HNSW_SCAN_SWEEP;
+	prepare_query(so, 1);
+	if (so->mode == HNSW_ITERATIVE_STRICT)
+	{
+		so->bound = so->last;
+		so->has_bound = so->has_last;
+	}
+	else
+		so->has_last = false;
+	hnsw_sweep(so);
+}
+
+/* first batch */
+static void
+start_batches(HnswScan *so)
+{
+	int			beam = beam_for(so, so->ef);
+
+	so->target = so->ef;
+	if (so->mode == HNSW_ITERATIVE_OFF)
+		so->max_tuples = so->ef;
+	if (so->constant || hnsw_node_limit(so->index) / SMALL_SHARE <= (uint32) beam)
+	{
+		start_sweep(so);
+		return;
+	}
+	so->phase = HNSW_SCAN_SEARCH;
+	search_batch(so, beam);
+
+	/* there is no other batch: fill this one */
+	for (int i = 0; i < 3 && so->mode == HNSW_ITERATIVE_OFF && so->nresults < so->ef &&
+		 !so->exhausted; i++)
+	{
+		beam *= 2;
+		search_batch(so, beam);
+	}
+}
+
+/* the batch after a search */
+static void
+after_search(HnswScan *so)
+{
+	int			beam;
+
+	if (so->nrefined < so->nresults)
+	{
+		refine_results(so, so->nrefined * 2);
+		set_ready(so);
+		return;
+	}
+	if (so->mode == HNSW_ITERATIVE_OFF)
+	{
+		so->phase = HNSW_SCAN_END;
+		return;
+	}
+	if (so->examined >= so->max_tuples || so->returned >= so->max_tuples)
+	{
+		/* no more work; what the last search found is still good */
+		so->nready = so->nfound;
+		so->phase = HNSW_SCAN_END;
+		return;
+	}
+
+	remember_returned(so);
+	so->target = so->target > INT_MAX / 8 ? INT_MAX / 4 : so->target * 2;
+	beam = beam_for(so, so->target);
+	if (so->exhausted || (uint32) beam > hnsw_node_limit(so->index) / SWEEP_SHARE ||
+		search_size(beam, beam) > so->memory)
+		start_sweep(so);
+	else
+		search_batch(so, beam);
+}
+
+/* the batch after a pass of the sweep */
+static void
+after_sweep(HnswScan *so)
+{
+	if (so->mode == HNSW_ITERATIVE_OFF ||
+		(!so->constant && so->returned >= so->max_tuples))
+		so->phase = HNSW_SCAN_END;
+	else if (!so->complete)
+		hnsw_sweep(so);
+	else if (so->phase == HNSW_SCAN_SWEEP && so->has_bound)
+	{
+		so->phase = HNSW_SCAN_LATE;
+		so->has_last = false;
+		hnsw_sweep(so);
+	}
+	else
+		so->phase = HNSW_SCAN_END;
+}
+
+/* the next node in order; false at the end of the scan */
+static bool
+next_node(HnswScan *so, HnswFound *found)
+{
+	while (so->next >= so->nready)
+	{
+		CHECK_FOR_INTERRUPTS();
+		switch (so->phase)
+		{
+			case HNSW_SCAN_START:
+				start_batches(so);
+				break;
+			case HNSW_SCAN_SEARCH:
+				after_search(so);
+				break;
+			case HNSW_SCAN_SWEEP:
+			case HNSW_SCAN_LATE:
+				after_sweep(so);
+				break;
+			case HNSW_SCAN_END:
+				return false;
+		}
+	}
+	*found = so->found[so->next++];
+	so->last = *found;
+	so->has_last = true;
+	so->returned++;
+	return true;
+}
+
+/* load the rows of the next node that still has some; false at the end */
+static bool
+next_rows(HnswScan *so)
+{
+	HnswFound	found;
+	bool		same;
+
+	so->next_tid = 0;
+	so->ntids = 0;
+	while (next_node(so, &found))
+	{
+		MemoryContext old;
+
+		MemoryContextReset(so->row_context);
+		old = MemoryContextSwitchTo(so->row_context);
+		/* the refine bytes were read before: now LIVE and the generation (H3) */
+		same = hnsw_node_tids(so->rel, so->index, found.node, found.generation,
+							  &so->tids, &so->ntids);
+		MemoryContextSwitchTo(old);
+		if (same && so->ntids > 0)
+			return true;
+		so->ntids = 0;
+	}
+	return false;
+}
+
+/*
+ * hnswbeginscan
+ *		Make a scan; it keeps the index open until it ends.
+ */
+IndexScanDesc
+hnswbeginscan(Relation rel, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(rel, nkeys, norderbys);
+	HnswScan   *so = palloc0(sizeof(HnswScan));
+
+	so->rel = rel;
+	so->context = AllocSetContextCreate(CurrentMemoryContext, "hnsw scan",
+										ALLOCSET_SMALL_SIZES);
+	so->query_context = AllocSetContextCreate(so->context, "hnsw query",
+											  ALLOCSET_DEFAULT_SIZES);
+	so->row_context = AllocSetContextCreate(so->context, "hnsw rows",
+											ALLOCSET_SMALL_SIZES);
+	so->phase = HNSW_SCAN_END;
+	scan->opaque = so;
+	if (norderbys > 0)
+	{
+		scan->xs_orderbyvals = palloc0(mul_size(norderbys, sizeof(Datum)));
+		scan->xs_orderbynulls = palloc0(mul_size(norderbys, sizeof(bool)));
+		memset(scan->xs_orderbynulls, true, norderbys * sizeof(bool));
+	}
+	return scan;
+}
+
+/*
+ * hnswrescan
+ *		A new value to search for.  Memory of the batch is used again.
+ *
+ * Nothing is read before the first row is asked for, so that a node of a plan
+ * that is never executed costs nothing.
+ */
+void
+hnswrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+{
+	HnswScan   *so = (HnswScan *) scan->opaque;
+	HnswScan	fresh = {0};
+
+	if (keys != NULL && scan->numberOfKeys > 0)
+		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
+	if (orderbys != NULL && scan->numberOfOrderBys > 0)
+		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
+
+	MemoryContextReset(so->query_context);
+	MemoryContextReset(so->row_context);
+	fresh.rel = so->rel;
+	fresh.index = so->index;
+	fresh.context = so->context;
+	fresh.query_context = so->query_context;
+	fresh.row_context = so->row_context;
+	fresh.found = so->found;
+	fresh.max_found = so->max_found;
+	fresh.phase = HNSW_SCAN_START;
+	*so = fresh;
+}
+
+/* take settings and value, open the index */
+static void
+start_scan(IndexScanDesc scan, HnswScan *so)
+{
+	ScanKey		key = scan->orderByData;
+	double		memory = work_mem * 1024.0 * hnsw_scan_mem_multiplier;
+
+	if (scan->numberOfOrderBys != 1 || scan->numberOfKeys != 0)
+		elog(ERROR, "cannot scan hnsw index without one ORDER BY");
+	if (scan->xs_snapshot != NULL && !IsMVCCSnapshot(scan->xs_snapshot))
+		elog(ERROR, "non-MVCC snapshots are not supported with hnsw");
+
+	pgstat_count_index_scan(so->rel);
+	index_scan_count_compat(scan);
+
+	so->mode = (HnswIterativeScan) hnsw_iterative_scan;
+	so->ef = hnsw_ef_search;
+	so->max_tuples = hnsw_max_scan_tuples;
+	so->memory = (Size) Min(memory / 2, (double) MaxAllocHugeSize / 2);
+	so->value = key->sk_argument;
+	so->isnull = (key->sk_flags & SK_ISNULL) != 0;
+
+	if (so->index == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(so->context);
+
+		so->index = hnsw_open(so->rel);	/* pinned by the context */
+		MemoryContextSwitchTo(old);
+	}
+	else
+		hnsw_refresh(so->index, so->rel);
+	prepare_query(so, beam_for(so, so->ef));
+	so->constant = so->isnull || !so->index->metric->is_defined(so->query->plain);
+	so->recheck = !so->constant && so->index->params.codec == HNSW_CODEC_COMPACT &&
+		so->index->params.refine != REFINE_FULL;
+}
+
+/*
+ * hnswgettuple
+ *		The next row, and what it is ordered by.
+ *
+ * Raises 22000 for a value of other dimensions, XX002 for damaged pages.
+ */
+bool
+hnswgettuple(IndexScanDesc scan, ScanDirection dir)
+{
+	HnswScan   *so = (HnswScan *) scan->opaque;
+	Oid			types[1] = {FLOAT8OID};
+	IndexOrderByDistance distance;
+
+	Assert(ScanDirectionIsForward(dir));
+
+	if (so->phase == HNSW_SCAN_START && so->query == NULL)
+		start_scan(scan, so);
+	if (so->next_tid >= so->ntids && !next_rows(so))
+		return false;
+
+	scan->xs_heaptid = so->tids[so->next_tid++];
+	if (!ItemPointerIsValid(&scan->xs_heaptid) ||
+		!hnsw_block_exists(scan->heapRelation, ItemPointerGetBlockNumber(&scan->xs_heaptid)))
+		hnsw_corrupt(so->rel, InvalidBlockNumber, "A row is not in the table.");
+	scan->xs_recheck = false;
+	distance.value = so->last.distance;
+	distance.isnull = false;
+	index_store_float8_orderby_distances(scan, types, &distance, so->recheck);
+	return true;
+}
+
+/*
+ * hnswendscan
+ *		End a scan.
+ */
+void
+hnswendscan(IndexScanDesc scan)
+{
+	HnswScan   *so = (HnswScan *) scan->opaque;
+
+	MemoryContextDelete(so->context);
+	pfree(so);
+	scan->opaque = NULL;
+}

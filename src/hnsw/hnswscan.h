@@ -1,0 +1,136 @@
+/*-------------------------------------------------------------------------
+ *
+ * hnswscan.h
+ *	  The state of an index scan: hnswscan.c and hnswsweep.c.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VECEXT_HNSWSCAN_H
+#define VECEXT_HNSWSCAN_H
+
+#include "hnsw/hnsw.h"
+
+/*
+ * A node whose distance is known, or a lower bound of it where refine records
+ * are not exact.  Scans order by distance as float8 does, NaN last, then by
+ * node, so that no two nodes are equal.
+ */
+typedef struct HnswFound
+{
+	double		distance;
+	uint32		node;
+	uint16		generation;
+} HnswFound;
+
+/* nodes returned, by id and generation */
+typedef struct HnswSeen
+{
+	uint64		key;
+	char		status;
+} HnswSeen;
+
+#define HnswSeenKey(found)	((uint64) (found)->node << 16 | (found)->generation)
+
+typedef enum HnswPhase
+{
+	HNSW_SCAN_START,			/* nothing was read */
+	HNSW_SCAN_SEARCH,			/* batches from the graph, each with twice the beam */
+	HNSW_SCAN_SWEEP,			/* all nodes that were not returned, in order */
+	HNSW_SCAN_LATE,			/* those that were found too late for their place */
+	HNSW_SCAN_END
+} HnswPhase;
+
+struct hnsw_seen_hash;
+
+typedef struct HnswScan
+{
+	Relation	rel;
+	HnswIndex  *index;
+	MemoryContext context;		/* of the scan */
+	MemoryContext query_context;	/* of one value and beam */
+	MemoryContext row_context;	/* of one node's rows */
+
+	/* settings when the value came */
+	HnswIterativeScan mode;
+	int			ef;
+	int64		max_tuples;
+	Size		memory;			/* bytes for found, and again for the search */
+
+	/* the value */
+	Datum		value;
+	bool		isnull;
+	bool		constant;		/* every distance is the same */
+	bool		recheck;		/* distances are lower bounds */
+	HnswQuery  *query;
+	int			query_beam;		/* what query has memory for */
+
+	HnswPhase	phase;
+	int			target;			/* nodes to be returned from this batch and those before */
+	bool		exhausted;		/* the last search met every node it can reach */
+	int64		examined;		/* nodes expanded by the last search */
+	int64		returned;		/* nodes */
+
+	/* the batch, in order */
+	HnswFound  *found;
+	int			max_found;
+	int			nfound;
+	int			nready;			/* of these may be returned now */
+	int			next;
+	int			nresults;		/* of the search; its results live in query */
+	int			nrefined;		/* of these are in found, or not wanted */
+	bool		complete;		/* sweep: no node in range was left out */
+
+	/* places in the order */
+	bool		has_last;
+	HnswFound	last;			/* returned last */
+	bool		has_bound;
+	HnswFound	bound;			/* late nodes are not behind it */
+	uint32		sweep_node;		/* constant: where to go on */
+	struct hnsw_seen_hash *seen;	/* nodes returned by earlier searches, or NULL */
+
+	/* rows of the node being returned */
+	ItemPointerData *tids;
+	int			ntids;
+	int			next_tid;
+} HnswScan;
+
+/* float8's order: NaN behind all numbers, and equal to itself */
+static inline int
+hnsw_found_cmp(const HnswFound *a, const HnswFound *b)
+{
+	if (a->distance < b->distance)
+		return -1;
+	if (a->distance > b->distance)
+		return 1;
+	if (a->distance != b->distance)
+	{
+		bool		a_nan = isnan(a->distance);
+		bool		b_nan = isnan(b->distance);
+
+		if (a_nan != b_nan)
+			return a_nan ? 1 : -1;
+	}
+	return a->node < b->node ? -1 : a->node > b->node;
+}
+
+/* hnswscan.c */
+extern double hnsw_scan_distance(HnswScan *so, uint32 node);
+extern bool hnsw_scan_seen(HnswScan *so, const HnswFound *found);
+extern void hnsw_scan_sort(HnswFound *found, int n);
+extern void hnsw_scan_room(HnswScan *so, int n);
+
+/* hnswsweep.c */
+extern void hnsw_sweep(HnswScan *so);
+
+/*
+ * Beam of a search that shall return ef nodes, with the recall of a search by
+ * exact distances and a beam of ef.  Estimates from sketches put a node into
+ * the beam several times, so that it is about twice as long as it has nodes.
+ */
+static inline int
+hnsw_beam(bool sketches, int ef)
+{
+	return sketches ? 2 * ef + ef / 4 + 8 : ef + ef / 8 + 2;
+}
+
+#endif							/* VECEXT_HNSWSCAN_H */

@@ -1,0 +1,179 @@
+/*-------------------------------------------------------------------------
+ *
+ * hnswsweep.c
+ *	  The pass over all nodes that completes a scan.
+ *
+ * Links are hints (H4), so a search may miss nodes, and it is no way to return
+ * most of a table.  The sweep reads every nav page once, and of the nodes not
+ * yet returned keeps the nearest that memory has room for.  If that is not all,
+ * it is done again for those behind the last one returned.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include <math.h>
+
+#include "hnsw/hnswscan.h"
+#include "miscadmin.h"
+
+/* LIVE nodes of one nav page; no slot is smaller than 64 bytes */
+#define MAX_PAGE_NODES	(BLCKSZ / 64)
+
+/* copy the LIVE nodes of a nav page */
+static int
+read_nodes(HnswScan *so, BlockNumber blkno, HnswFound *nodes)
+{
+	HnswIndex  *index = so->index;
+	Buffer		buffer = hnsw_read(so->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_NAV);
+	Page		page = BufferGetPage(buffer);
+	int			n = 0;
+
+	for (int slot = 0; slot < index->slots_per_page && n < MAX_PAGE_NODES; slot++)
+	{
+		const NavSlotHead *head = slot_head(hnsw_slot(index, page, slot));
+
+		if (head->state != SLOT_LIVE)
+			continue;
+		nodes[n].node = hnsw_node_at(index, blkno, slot);
+		nodes[n].generation = head->generation;
+		nodes[n].distance = 0;
+		n++;
+	}
+	UnlockReleaseBuffer(buffer);
+	return n;
+}
+
+/* may this node be returned in this phase? */
+static bool
+in_range(const HnswScan *so, const HnswFound *node)
+{
+	if (so->has_last && hnsw_found_cmp(node, &so->last) <= 0)
+		return false;
+	return so->phase != HNSW_SCAN_LATE || !so->has_bound ||
+		hnsw_found_cmp(node, &so->bound) <= 0;
+}
+
+/* keep the nearest: a heap with the farthest on top */
+static void
+sift_down(HnswFound *heap, int n, int i)
+{
+	HnswFound	moved = heap[i];
+
+	for (;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= n)
+			break;
+		if (child + 1 < n && hnsw_found_cmp(&heap[child + 1], &heap[child]) > 0)
+			child++;
+		if (hnsw_found_cmp(&heap[child], &moved) <= 0)
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = moved;
+}
+
+static void
+keep_nearest(HnswScan *so, const HnswFound *node, int capacity)
+{
+	if (so->nfound < capacity)
+	{
+		hnsw_scan_room(so, so->nfound + 1);
+		so->found[so->nfound++] = *node;
+		if (so->nfound == capacity)
+		{
+			for (int i = capacity / 2 - 1; i >= 0; i--)
+				sift_down(so->found, capacity, i);
+		}
+		return;
+	}
+	so->complete = false;
+	if (hnsw_found_cmp(node, &so->found[0]) < 0)
+	{
+		so->found[0] = *node;
+		sift_down(so->found, capacity, 0);
+	}
+}
+
+/* take the nodes of one page into the batch; false if there is no need to go on */
+static bool
+sweep_page(HnswScan *so, BlockNumber blkno, int capacity)
+{
+	HnswFound	nodes[MAX_PAGE_NODES];
+	int			n = read_nodes(so, blkno, nodes);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (so->constant)
+		{
+			/* in order of nodes anyway: stop when there is no more room */
+			if (nodes[i].node < so->sweep_node)
+				continue;
+			if (so->nfound == capacity)
+			{
+				so->complete = false;
+				return false;
+			}
+			so->sweep_node = nodes[i].node + 1;
+		}
+		else if (hnsw_scan_seen(so, &nodes[i]))
+			continue;
+		nodes[i].distance = hnsw_scan_distance(so, nodes[i].node);
+		if (so->constant || in_range(so, &nodes[i]))
+			keep_nearest(so, &nodes[i], capacity);
+	}
+	return true;
+}
+
+/* nodes a pass may keep */
+static int
+sweep_capacity(const HnswScan *so)
+{
+	int64		capacity = Max(so->memory / sizeof(HnswFound), 64);
+
+	capacity = Min(capacity, hnsw_node_limit(so->index));
+	capacity = Min(capacity, INT_MAX / 2);
+	if (!so->constant || so->mode == HNSW_ITERATIVE_OFF)
+		capacity = Min(capacity, so->max_tuples - so->returned);
+	return (int) Max(capacity, 1);
+}
+
+/*
+ * hnsw_sweep
+ *		Make the next batch of the sweep: the nearest nodes behind so->last that
+ *		no search returned; in the late phase, none behind so->bound.
+ *
+ * Sets so->complete if there are no more.  Takes one share lock at a time.
+ * Raises XX002 for damaged pages.
+ */
+void
+hnsw_sweep(HnswScan *so)
+{
+	HnswIndex  *index = so->index;
+	int			capacity = sweep_capacity(so);
+	uint32		nsegments = index->nsegments;
+
+	so->nfound = 0;
+	so->next = 0;
+	so->complete = true;
+	for (uint32 i = 0; i < nsegments; i++)
+	{
+		for (uint32 page = 0; page < index->segments[i].nnav; page++)
+		{
+			uint32		end = index->segments[i].first_node +
+				(page + 1) * (uint32) index->slots_per_page;
+
+			CHECK_FOR_INTERRUPTS();
+			if (so->constant && end <= so->sweep_node)
+				continue;
+			if (!sweep_page(so, index->segments[i].start + page, capacity))
+				goto done;
+		}
+	}
+done:
+	hnsw_scan_sort(so->found, so->nfound);
+	so->nready = so->nfound;
+}

@@ -1,0 +1,147 @@
+/*-------------------------------------------------------------------------
+ *
+ * hnswvalidate.c
+ *	  Whether an operator class is one the access method can work with.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "hnsw/hnsw.h"
+
+#include "access/amvalidate.h"
+#include "access/htup_details.h"
+#include "catalog/pg_amop.h"
+#include "catalog/pg_amproc.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/syscache.h"
+
+/* the operator class looked at, and whether anything was wrong */
+typedef struct Validation
+{
+	const char *name;
+	Oid			type;
+	bool		operator_found;
+	bool		metric_found;
+	bool		ok;
+} Validation;
+
+static void
+complain(Validation *v, const char *what, const char *object)
+{
+	ereport(INFO,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("hnsw operator class %s: %s: %s", v->name, what, object)));
+	v->ok = false;
+}
+
+/* unqualified, as it stands in the catalog */
+static char *
+type_name(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	char	   *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for type %u", type);
+	name = pstrdup(NameStr(((Form_pg_type) GETSTRUCT(tuple))->typname));
+	ReleaseSysCache(tuple);
+	return name;
+}
+
+/* support function 1 must lead to a metric of the class's type */
+static void
+check_metric(Validation *v, Oid function)
+{
+	const VecMetric *metric;
+
+	if (!check_amproc_signature(function, INTERNALOID, true, 1, 1, INTERNALOID))
+	{
+		complain(v, "support function has a wrong signature", format_procedure(function));
+		return;
+	}
+	v->metric_found = true;
+	metric = (const VecMetric *)
+		DatumGetPointer(OidFunctionCall1(function, PointerGetDatum(NULL)));
+	if (strcmp(metric->type->name, type_name(v->type)) != 0)
+		complain(v, "support function is for another type", metric->type->name);
+}
+
+static void
+check_procs(Validation *v, CatCList *list)
+{
+	for (int i = 0; i < list->n_members; i++)
+	{
+		Form_pg_amproc form = (Form_pg_amproc) GETSTRUCT(&list->members[i]->tuple);
+
+		if (form->amproclefttype != v->type || form->amprocrighttype != v->type)
+			complain(v, "support function for other types", format_procedure(form->amproc));
+		else if (form->amprocnum != VEC_METRIC_PROC)
+			complain(v, "support function of no known number", format_procedure(form->amproc));
+		else
+			check_metric(v, form->amproc);
+	}
+}
+
+static void
+check_operators(Validation *v, CatCList *list)
+{
+	for (int i = 0; i < list->n_members; i++)
+	{
+		Form_pg_amop form = (Form_pg_amop) GETSTRUCT(&list->members[i]->tuple);
+		const char *name = format_operator(form->amopopr);
+
+		if (form->amopstrategy != 1)
+			complain(v, "operator of no known strategy", name);
+		else if (form->amoppurpose != AMOP_ORDER)
+			complain(v, "operator not for ordering", name);
+		else if (!opfamily_can_sort_type(form->amopsortfamily, FLOAT8OID))
+			complain(v, "sort family does not order distances", name);
+		else if (!check_amop_signature(form->amopopr, FLOAT8OID, v->type, v->type))
+			complain(v, "operator has a wrong signature", name);
+		else
+			v->operator_found = true;
+	}
+}
+
+/*
+ * hnswvalidate
+ *		Check an operator class: one ordering operator that returns a double,
+ *		one support function, whose metric is of the class's type.
+ *
+ * Tells by INFO what is wrong.
+ */
+bool
+hnswvalidate(Oid opclass)
+{
+	HeapTuple	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
+	Form_pg_opclass form;
+	CatCList   *procs;
+	CatCList   *operators;
+	Validation	v = {.ok = true};
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator class %u", opclass);
+	form = (Form_pg_opclass) GETSTRUCT(tuple);
+	v.name = NameStr(form->opcname);
+	v.type = form->opcintype;
+	if (OidIsValid(form->opckeytype))
+		complain(&v, "storage type given", format_type_be(form->opckeytype));
+
+	procs = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(form->opcfamily));
+	check_procs(&v, procs);
+	ReleaseCatCacheList(procs);
+	operators = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(form->opcfamily));
+	check_operators(&v, operators);
+	ReleaseCatCacheList(operators);
+
+	if (!v.metric_found)
+		complain(&v, "missing", "support function 1");
+	if (!v.operator_found)
+		complain(&v, "missing", "operator 1");
+	ReleaseSysCache(tuple);
+	return v.ok;
+}

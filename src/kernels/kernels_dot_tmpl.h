@@ -1,0 +1,74 @@
+/*-------------------------------------------------------------------------
+ *
+ * kernels_dot_tmpl.h
+ *	  Products of two codes, over abstract lanes; see kernels_codes_tmpl.h.
+ *
+ * A file of its own because AVX-512 has two ways to multiply bytes (hence no
+ * guard).  Sums of 255 * 255 stay below 2^31 up to 32,768 coordinates.
+ *
+ *	SumLane					32-bit sums
+ *	I_ZERO()
+ *	I_DOT(acc, x, y)		add the products of the bytes of two BitLanes
+ *	I_DOT_SMALL(acc, x, y)	the same, every byte below 16
+ *	I_TOTAL(acc)
+ *
+ *-------------------------------------------------------------------------
+ */
+
+/* sum of a[i] * b[i], one coordinate per byte */
+VEC_TARGET static int32_t
+FN(dot_u8) (const uint8_t *a, const uint8_t *b, int dim)
+{
+	SumLane		acc = I_ZERO();
+	size_t		bytes = (size_t) dim;
+	size_t		i = 0;
+
+	for (; bytes - i >= B_WIDTH; i += B_WIDTH)
+		acc = I_DOT(acc, B_LOAD(a + i), B_LOAD(b + i));
+	if (i < bytes)
+		acc = I_DOT(acc, B_PART(a + i, bytes - i), B_PART(b + i, bytes - i));
+
+	return I_TOTAL(acc);
+}
+
+/* the same, two coordinates per byte */
+VEC_TARGET static int32_t
+FN(dot_u4) (const uint8_t *a, const uint8_t *b, int dim)
+{
+	SumLane		acc = I_ZERO();
+	size_t		bytes = ((size_t) dim + 1) / 2;
+
+	for (size_t i = 0; i < bytes; i += B_WIDTH)
+	{
+		bool		full = bytes - i >= B_WIDTH;
+		BitLane		x = full ? B_LOAD(a + i) : B_PART(a + i, bytes - i);
+		BitLane		y = full ? B_LOAD(b + i) : B_PART(b + i, bytes - i);
+
+		acc = I_DOT_SMALL(acc, B_FIELD(x, 0, 15), B_FIELD(y, 0, 15));
+		acc = I_DOT_SMALL(acc, B_FIELD(x, 4, 15), B_FIELD(y, 4, 15));
+	}
+
+	return I_TOTAL(acc);
+}
+
+/* the same, four coordinates per byte */
+VEC_TARGET static int32_t
+FN(dot_u2) (const uint8_t *a, const uint8_t *b, int dim)
+{
+	SumLane		acc = I_ZERO();
+	size_t		bytes = ((size_t) dim + 3) / 4;
+
+	for (size_t i = 0; i < bytes; i += B_WIDTH)
+	{
+		bool		full = bytes - i >= B_WIDTH;
+		BitLane		x = full ? B_LOAD(a + i) : B_PART(a + i, bytes - i);
+		BitLane		y = full ? B_LOAD(b + i) : B_PART(b + i, bytes - i);
+
+		acc = I_DOT_SMALL(acc, B_FIELD(x, 0, 3), B_FIELD(y, 0, 3));
+		acc = I_DOT_SMALL(acc, B_FIELD(x, 2, 3), B_FIELD(y, 2, 3));
+		acc = I_DOT_SMALL(acc, B_FIELD(x, 4, 3), B_FIELD(y, 4, 3));
+		acc = I_DOT_SMALL(acc, B_FIELD(x, 6, 3), B_FIELD(y, 6, 3));
+	}
+
+	return I_TOTAL(acc);
+}
