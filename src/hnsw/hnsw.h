@@ -94,6 +94,7 @@ typedef struct HnswIndex
 	int			uppers_per_page;	/* 0: an upper slot does not fit a page */
 	uint8_t    *entry;			/* copy of the entry slot, or NULL */
 	size_t		entry_bytes;
+	uint16		entry_version;	/* of the copy */
 
 	/* copies of what the metapage said when last read */
 	uint32		entry_upper;

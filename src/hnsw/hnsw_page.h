@@ -126,7 +126,7 @@ typedef struct HnswMetaPageData
 	uint32		entry_upper;	/* top level upper slot, or LINK_NONE */
 	uint32		entry_node;		/* any node, or LINK_NONE */
 	uint16		entry_level;	/* of entry_upper */
-	uint16		unused;
+	uint16		entry_version;	/* counts changes of the entry slot, wraps */
 	BlockNumber upper_hint;		/* an upper page with room, or invalid */
 	BlockNumber tids_hint;		/* a tids page with room, or invalid */
 	uint32		free_hint;		/* no slot of a lower node id is known to be free */

@@ -357,6 +357,21 @@ read_entry(HnswIndex *index, Relation rel, BlockNumber blkno)
 	UnlockReleaseBuffer(buffer);
 }
 
+/* read it again in place: vacuum has let it name other nodes */
+static void
+refresh_entry(HnswIndex *index, Relation rel, BlockNumber blkno)
+{
+	Buffer		buffer = hnsw_read_hint(rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_ENTRY);
+	Page		page;
+
+	if (!BufferIsValid(buffer))
+		return;
+	page = BufferGetPage(buffer);
+	if (((PageHeader) page)->pd_lower - HNSW_PAGE_START == index->entry_bytes)
+		memcpy(index->entry, HnswPageData(page), index->entry_bytes);
+	UnlockReleaseBuffer(buffer);
+}
+
 /* copy and check the directory; segments only ever come to its end */
 static void
 take_segments(HnswIndex *index, Relation rel, const HnswMetaPageData *meta)
@@ -388,8 +403,11 @@ take_segments(HnswIndex *index, Relation rel, const HnswMetaPageData *meta)
 
 /* copy the hints */
 static void
-take_hints(HnswIndex *index, const HnswMetaPageData *meta)
+take_hints(HnswIndex *index, Relation rel, const HnswMetaPageData *meta)
 {
+	if (index->entry != NULL && index->entry_version != meta->entry_version)
+		refresh_entry(index, rel, meta->entry_page);
+	index->entry_version = meta->entry_version;
 	index->entry_upper = meta->entry_upper;
 	index->entry_node = meta->entry_node;
 	index->entry_level = Min(meta->entry_level, HNSW_MAX_LEVEL);
@@ -440,6 +458,7 @@ load_index(Relation rel, const HnswMetaPageData *meta)
 		hnsw_corrupt(rel, 0, "The slots do not have the size the metapage says.");
 	if (BlockNumberIsValid(meta->entry_page) && index->layout.ngroups > 0)
 		read_entry(index, rel, meta->entry_page);
+	index->entry_version = meta->entry_version;
 	index->bytes = MemoryContextMemAllocated(context, true);
 	return index;
 }
@@ -554,7 +573,7 @@ hnsw_open(Relation rel)
 	pin_index(index);
 	trim_cache();
 	take_segments(index, rel, &meta);
-	take_hints(index, &meta);
+	take_hints(index, rel, &meta);
 	return index;
 }
 
@@ -571,5 +590,5 @@ hnsw_refresh(HnswIndex *index, Relation rel)
 	if (meta.build_id != index->build_id)
 		hnsw_corrupt(rel, 0, "The index was rebuilt under an operation.");
 	take_segments(index, rel, &meta);
-	take_hints(index, &meta);
+	take_hints(index, rel, &meta);
 }

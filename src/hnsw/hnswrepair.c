@@ -417,8 +417,8 @@ set_entry_link(HnswVacuum *vacuum, uint8_t *entry, int place, uint32 id)
 	entry_set_link(entry, index->layout.ngroups, place, id, &edge);
 }
 
-/* the entry slot: links to dead nodes go to live ones near them */
-static void
+/* the entry slot: links to dead nodes go to live ones near them; true if it changed */
+static bool
 repair_entry_slot(HnswVacuum *vacuum, BlockNumber blkno)
 {
 	HnswIndex  *index = vacuum->index;
@@ -430,10 +430,10 @@ repair_entry_slot(HnswVacuum *vacuum, BlockNumber blkno)
 	bool		any = false;
 
 	if (ngroups == 0)
-		return;
+		return false;
 	buffer = hnsw_read_hint(vacuum->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_ENTRY);
 	if (!BufferIsValid(buffer))
-		return;
+		return false;
 	bytes = ((PageHeader) BufferGetPage(buffer))->pd_lower - HNSW_PAGE_START;
 	entry = palloc0(Max(bytes, 8));
 	memcpy(entry, HnswPageData(BufferGetPage(buffer)), bytes);
@@ -442,7 +442,7 @@ repair_entry_slot(HnswVacuum *vacuum, BlockNumber blkno)
 	memcpy(&nlinks, entry, sizeof(nlinks));
 	if (nlinks <= 0 || nlinks > ENTRY_MAX_LINKS || nlinks % SKETCH_ALIGN != 0 ||
 		entry_size(ngroups, nlinks) > bytes)
-		return;
+		return false;
 	for (int i = 0; i < nlinks; i++)
 	{
 		uint32		id = entry_links(entry)[i];
@@ -467,6 +467,7 @@ repair_entry_slot(HnswVacuum *vacuum, BlockNumber blkno)
 			memcpy(index->entry, entry, bytes);
 	}
 	pfree(entry);
+	return any;
 }
 
 /*
@@ -482,14 +483,17 @@ hnsw_repair_entry(HnswVacuum *vacuum)
 	HnswMetaPage meta = HnswPageGetMeta(BufferGetPage(buffer));
 	BlockNumber entry_page = meta->entry_page;
 	GenericXLogState *state;
+	bool		changed = false;
 
 	UnlockReleaseBuffer(buffer);
 	if (BlockNumberIsValid(entry_page))
-		repair_entry_slot(vacuum, entry_page);
+		changed = repair_entry_slot(vacuum, entry_page);
 
 	buffer = hnsw_read(vacuum->rel, 0, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_META);
 	state = GenericXLogStart(vacuum->rel);
 	meta = HnswPageGetMeta(GenericXLogRegisterBuffer(state, buffer, 0));
+	if (changed)
+		meta->entry_version++;	/* other backends have copies */
 	if (hnsw_is_dead_upper(vacuum, meta->entry_upper))
 	{
 		meta->entry_upper = vacuum->best_upper;

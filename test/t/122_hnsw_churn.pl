@@ -39,6 +39,7 @@ sub stat_of
 }
 
 # compact and exact codes
+my $next = $rows + 1;
 for my $case (
 	[ 'compact', 'vector(32)', '', 'vector_l2_ops' ],
 	[ 'cosine', 'halfvec(32)', '::halfvec', 'halfvec_cosine_ops' ],
@@ -54,7 +55,7 @@ for my $case (
 	my $first = recall($index);
 	my $findings = '';
 
-	my $next = $rows + 1;
+	$next = $rows + 1;
 	for my $turnover (1 .. $turnovers)
 	{
 		for my $part (0 .. $parts - 1)
@@ -100,6 +101,21 @@ for my $case (
 	note("$name: recall $half with half of the rows, $fresh fresh");
 	cmp_ok($half, '>=', $fresh - 0.02, "$name: half of the rows: recall of a fresh index");
 }
+
+# a backend that was there before the turnover has a copy of the entry slot
+my $old = $node->background_psql('postgres');
+my $count = "SET enable_seqscan = off; SET hnsw.iterative_scan = off;
+	SELECT count(*) FROM (SELECT 1 FROM compact ORDER BY v <-> random_vector(32, 5) LIMIT 20) s";
+is($old->query_safe($count), 20, 'a search before a turnover');
+for my $part (0 .. 1)
+{
+	$node->safe_psql('postgres', "DELETE FROM compact WHERE id < $next AND id % 2 = $part");
+	$node->safe_psql('postgres', 'VACUUM compact');
+	$node->safe_psql('postgres', 'INSERT INTO compact ' . vectors($next, $next + $rows, ''))
+	  if $part == 0;
+}
+is($old->query_safe($count), 20, 'and one after it');
+$old->quit;
 
 # all rows go, and come back
 $node->safe_psql('postgres', 'DELETE FROM compact');
