@@ -65,6 +65,7 @@ OBJS = \
 	src/hnsw/hnswsweep.o \
 	src/hnsw/hnswcost.o \
 	src/hnsw/hnswvacuum.o \
+	src/hnsw/hnswchoose.o \
 	src/hnsw/hnswrepair.o \
 	src/hnsw/hnswvalidate.o \
 	src/hnsw/hnswcheck.o \

@@ -1,4 +1,5 @@
 -- The access method hnsw with every operator class, against exact search.
+SET jit = off;
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set class :abs_srcdir '/sql/include/hnsw_class.psql'
 

@@ -1,4 +1,5 @@
 -- Scans of the access method hnsw: how far they go, in what order, and from where.
+SET jit = off;
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set try :abs_srcdir '/sql/include/try.psql'
 \i :try

@@ -115,6 +115,7 @@ extern bool hnsw_locate(const HnswIndex *index, uint32 node, BlockNumber *blkno,
 extern bool hnsw_locate_refine(const HnswIndex *index, uint32 node, BlockNumber *blkno,
 							   int *offset);
 extern uint32 hnsw_node_at(const HnswIndex *index, BlockNumber blkno, int slot);
+extern bool hnsw_block_exists(Relation rel, BlockNumber blkno);
 extern Buffer hnsw_read(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind);
 extern Buffer hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind);
 extern uint8_t *hnsw_slot(const HnswIndex *index, Page page, int slot);

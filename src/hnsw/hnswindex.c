@@ -58,9 +58,15 @@ hnsw_corrupt(Relation rel, BlockNumber blkno, const char *what)
 
 /*--- pages ---------------------------------------------------------------*/
 
-/* blocks are never taken away, so a count may be old but not too large */
-static bool
-block_exists(Relation rel, BlockNumber blkno)
+/*
+ * hnsw_block_exists
+ *		Whether a relation, the index or its table, has a block.
+ *
+ * Blocks of an index are never taken away, so a count may be old but is not
+ * too large.
+ */
+bool
+hnsw_block_exists(Relation rel, BlockNumber blkno)
 {
 	BlockNumber known = RelationGetSmgr(rel)->smgr_cached_nblocks[MAIN_FORKNUM];
 
@@ -109,7 +115,7 @@ hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind)
 {
 	Buffer		buffer;
 
-	if (!block_exists(rel, blkno))
+	if (!hnsw_block_exists(rel, blkno))
 		return InvalidBuffer;
 	buffer = ReadBuffer(rel, blkno);
 	LockBuffer(buffer, mode);

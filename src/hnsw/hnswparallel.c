@@ -106,8 +106,7 @@ create_memory(Size size, ResourceOwner owner)
 				(errmsg("hnsw index is built without parallel workers"),
 				 errdetail("The graph needs %zu MB of shared memory: %s.", size >> 20,
 						   error->message),
-				 errhint("Make shared memory (on Linux /dev/shm) as large as "
-						 "maintenance_work_mem.")));
+				 errhint("Make shared memory larger; on Linux that is /dev/shm.")));
 		FreeErrorData(error);
 	}
 	PG_END_TRY();

@@ -15,6 +15,13 @@
 /* bytes per link of the largest sketch that is chosen by itself */
 #define MOST_SKETCH_BYTES	(QUANT_MAX_SKETCH / 8)
 
+/*
+ * Below this there are no sketches unless asked for: errors of two-bit
+ * coordinates do not average out over so few, and whole parts of a grid are
+ * not found; neighbors' codes are short there, and many share a page.
+ */
+#define LEAST_SKETCH_DIM	16
+
 static const HnswOptions default_options = {
 	.m = HNSW_DEFAULT_M,
 	.ef_construction = HNSW_DEFAULT_EF_CONSTRUCTION,
@@ -89,7 +96,7 @@ choose_codes(const HnswOptions *options, const HnswParams *params, QuantConfig *
 	config->metric = (QuantMetric) params->metric;
 	config->seed = 42;
 	config->nav_bits = options->nav_bits ? options->nav_bits : default_nav_bits(params->dim);
-	config->sketch_dims = options->sketch_bits < 0 ? 0 :
+	config->sketch_dims = options->sketch_bits < 0 ? (params->dim < LEAST_SKETCH_DIM ? -1 : 0) :
 		options->sketch_bits == 0 ? -1 : (options->sketch_bits + 15) / 16 * 8;
 
 	room = sketch_room(params->dim, params->m, config->nav_bits);

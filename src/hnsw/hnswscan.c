@@ -36,6 +36,14 @@
 /* sweep at once when the first beam is more than this part */
 #define SMALL_SHARE		2
 
+/*
+ * Results are refined in the order of their codes and only as far as rows are
+ * asked for: twice as many and some more, which is where codes that rank a row
+ * wrongly hardly ever put it.
+ */
+#define FIRST_REFINED	24
+#define RETURNED_OF_REFINED(n)	(((n) - 4) / 2)
+
 #define SH_PREFIX		hnsw_seen
 #define SH_ELEMENT_TYPE	HnswSeen
 #define SH_KEY_TYPE		uint64
@@ -146,9 +154,55 @@ prepare_query(HnswScan *so, int beam)
 }
 
 /*
- * One search, its new nodes refined and in order.  What is nearer than the
- * last returned is left for the late phase under strict_order.
+ * Refine results up to the n-th and put them into their places behind those
+ * that were returned.  What is nearer than the last returned is left for the
+ * late phase, unless order is relaxed.
  */
+static void
+refine_results(HnswScan *so, int n)
+{
+	const SearchResult *results = so->query->search.results;
+
+	n = Min(n, so->nresults);
+	hnsw_scan_room(so, so->nfound + n - so->nrefined);
+	for (; so->nrefined < n; so->nrefined++)
+	{
+		HnswFound  *found = &so->found[so->nfound];
+
+		found->node = results[so->nrefined].id;
+		found->generation = results[so->nrefined].generation;
+		if (hnsw_scan_seen(so, found))
+			continue;
+		found->distance = hnsw_scan_distance(so, found->node);
+		if (so->mode != HNSW_ITERATIVE_RELAXED && so->has_last &&
+			hnsw_found_cmp(found, &so->last) < 0)
+			continue;
+		so->nfound++;
+	}
+	hnsw_scan_sort(so->found + so->next, so->nfound - so->next);
+}
+
+/* how many of the batch are surely in their places, as far as codes can tell? */
+static void
+set_ready(HnswScan *so)
+{
+	const SearchResult *results = so->query->search.results;
+	int64		most = so->next + so->target - so->returned;
+	double		next;
+
+	so->nready = (int) Min(so->nfound, most);
+	if (so->nrefined >= so->nresults)
+		return;
+
+	next = results[so->nrefined].distance;
+	if (so->index->model != NULL)
+		next = quant_to_sql(so->index->model, (float) next);
+	so->nready = Min(so->nready, RETURNED_OF_REFINED(so->nrefined));
+	while (so->nready > so->next && !(so->found[so->nready - 1].distance <= next))
+		so->nready--;
+}
+
+/* one search; the first of its results refined, in order */
 static void
 search_batch(HnswScan *so, int beam)
 {
@@ -162,23 +216,10 @@ search_batch(HnswScan *so, int beam)
 
 	so->nfound = 0;
 	so->next = 0;
-	hnsw_scan_room(so, search->nresults);
-	for (int i = 0; i < search->nresults; i++)
-	{
-		HnswFound  *found = &so->found[so->nfound];
-
-		found->node = search->results[i].id;
-		found->generation = search->results[i].generation;
-		if (hnsw_scan_seen(so, found))
-			continue;
-		found->distance = hnsw_scan_distance(so, found->node);
-		if (so->mode == HNSW_ITERATIVE_STRICT && so->has_last &&
-			hnsw_found_cmp(found, &so->last) < 0)
-			continue;
-		so->nfound++;
-	}
-	hnsw_scan_sort(so->found, so->nfound);
-	so->nready = (int) Min(so->nfound, so->target - so->returned);
+	so->nresults = search->nresults;
+	so->nrefined = 0;
+	refine_results(so, so->has_last ? so->nresults : FIRST_REFINED);
+	set_ready(so);
 }
 
 static int
@@ -221,7 +262,7 @@ start_batches(HnswScan *so)
 	search_batch(so, beam);
 
 	/* there is no other batch: fill this one */
-	for (int i = 0; i < 3 && so->mode == HNSW_ITERATIVE_OFF && so->nfound < so->ef &&
+	for (int i = 0; i < 3 && so->mode == HNSW_ITERATIVE_OFF && so->nresults < so->ef &&
 		 !so->exhausted; i++)
 	{
 		beam *= 2;
@@ -235,6 +276,12 @@ after_search(HnswScan *so)
 {
 	int			beam;
 
+	if (so->nrefined < so->nresults)
+	{
+		refine_results(so, so->nrefined * 2);
+		set_ready(so);
+		return;
+	}
 	if (so->mode == HNSW_ITERATIVE_OFF)
 	{
 		so->phase = HNSW_SCAN_END;
@@ -450,6 +497,9 @@ hnswgettuple(IndexScanDesc scan, ScanDirection dir)
 		return false;
 
 	scan->xs_heaptid = so->tids[so->next_tid++];
+	if (!ItemPointerIsValid(&scan->xs_heaptid) ||
+		!hnsw_block_exists(scan->heapRelation, ItemPointerGetBlockNumber(&scan->xs_heaptid)))
+		hnsw_corrupt(so->rel, InvalidBlockNumber, "A row is not in the table.");
 	scan->xs_recheck = false;
 	distance.value = so->last.distance;
 	distance.isnull = false;

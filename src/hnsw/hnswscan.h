@@ -76,6 +76,8 @@ typedef struct HnswScan
 	int			nfound;
 	int			nready;			/* of these may be returned now */
 	int			next;
+	int			nresults;		/* of the search; its results live in query */
+	int			nrefined;		/* of these are in found, or not wanted */
 	bool		complete;		/* sweep: no node in range was left out */
 
 	/* places in the order */
@@ -128,7 +130,7 @@ extern void hnsw_sweep(HnswScan *so);
 static inline int
 hnsw_beam(bool sketches, int ef)
 {
-	return sketches ? 2 * ef + 8 : ef + ef / 8 + 2;
+	return sketches ? 2 * ef + ef / 4 + 8 : ef + ef / 8 + 2;
 }
 
 #endif							/* VECEXT_HNSWSCAN_H */

@@ -44,10 +44,14 @@ Buffer
 hnsw_vacuum_read(Relation rel, BufferAccessStrategy strategy, BlockNumber blkno, int mode,
 			HnswPageKind kind)
 {
-	Buffer		ring = ReadBufferExtended(rel, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);
-	Buffer		buffer = hnsw_read(rel, blkno, mode, kind);
+	Buffer		ring = InvalidBuffer;
+	Buffer		buffer;
 
-	ReleaseBuffer(ring);
+	if (hnsw_block_exists(rel, blkno))
+		ring = ReadBufferExtended(rel, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);
+	buffer = hnsw_read(rel, blkno, mode, kind);
+	if (BufferIsValid(ring))
+		ReleaseBuffer(ring);
 	return buffer;
 }
 

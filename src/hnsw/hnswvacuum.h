@@ -68,6 +68,26 @@ typedef struct HnswVacuum
 	uint8_t    *code;			/* scratch */
 } HnswVacuum;
 
+#define HNSW_MAX_CANDIDATES	256
+#define HNSW_MAX_WALK		64		/* dead nodes walked through for one list */
+
+/* a list of links being chosen anew */
+typedef struct HnswChoice
+{
+	HnswVacuum *vacuum;
+	HnswCopies *copies;
+	uint32		self;
+	int			level;
+	const uint8_t *code;		/* of the node itself */
+	uint32		links[VEC_SCAN_MAX_LINKS];	/* kept, then added */
+	int			nlinks;
+	int			most;			/* links there is room for */
+	SearchCandidate candidates[HNSW_MAX_CANDIDATES];
+	int			ncandidates;
+	uint32		walk[HNSW_MAX_WALK]; /* dead nodes, those not yet looked at last */
+	int			nwalk;
+} HnswChoice;
+
 static inline bool
 hnsw_bit(const HnswVacuum *vacuum, const uint8 *bits, uint32 node)
 {
@@ -115,10 +135,25 @@ hnsw_segment_blocks(const HnswIndex *index, const HnswSegment *segment)
 extern Buffer hnsw_vacuum_read(Relation rel, BufferAccessStrategy strategy, BlockNumber blkno,
 							   int mode, HnswPageKind kind);
 
-/* hnswrepair.c */
+/* hnswchoose.c */
 extern void hnsw_repair_init(HnswVacuum *vacuum, Size memory);
 extern void hnsw_repair_reset(HnswVacuum *vacuum);
 extern void hnsw_add_dead_upper(HnswVacuum *vacuum, uint32 upper);
+extern bool hnsw_is_dead_upper(const HnswVacuum *vacuum, uint32 upper);
+extern HnswCopy *hnsw_fetch_copy(HnswVacuum *vacuum, HnswCopies *copies, uint32 id);
+extern const float *hnsw_copy_coords(HnswVacuum *vacuum, HnswCopy *copy);
+extern int	hnsw_link_state(HnswVacuum *vacuum, HnswCopies *copies, uint32 id);
+extern bool hnsw_is_chosen(const HnswChoice *choice, uint32 id);
+extern void hnsw_add_walk(HnswChoice *choice, uint32 id);
+extern void hnsw_add_candidate(HnswChoice *choice, uint32 id);
+extern void hnsw_gather(HnswChoice *choice);
+extern void hnsw_sort_candidates(SearchCandidate *candidates, int n);
+extern void hnsw_choose_links(HnswChoice *choice);
+extern int	hnsw_split_links(HnswChoice *choice, const uint32 *links, int nlinks);
+extern void hnsw_start_choice(HnswChoice *choice, HnswVacuum *vacuum, HnswCopies *copies,
+							  uint32 self, const uint8_t *code, int most);
+
+/* hnswrepair.c */
 extern void hnsw_repair_page(HnswVacuum *vacuum, BlockNumber blkno, uint32 first_node);
 extern void hnsw_repair_upper_page(HnswVacuum *vacuum, BlockNumber blkno);
 extern void hnsw_repair_entry(HnswVacuum *vacuum);

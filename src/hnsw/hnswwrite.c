@@ -23,7 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* links a chain of duplicates or an exact value needs */
+/* no upper slot */
 #define UPPER_NONE		UINT32_MAX
 
 /* by "place": a node's id on pages.  By "node": its id in the graph. */
@@ -79,6 +79,17 @@ end_page(Buffer buffer)
 {
 	MarkBufferDirty(buffer);
 	UnlockReleaseBuffer(buffer);
+}
+
+/* the last page of slots: with room left it is the list of such pages */
+static void
+end_last_page(Buffer buffer, bool room)
+{
+	if (!BufferIsValid(buffer))
+		return;
+	if (room)
+		HnswPageGetOpaque(BufferGetPage(buffer))->next = 0;
+	end_page(buffer);
 }
 
 /* bytes over as many pages as they take */
@@ -468,8 +479,7 @@ write_upper(Writer *w)
 			done++;
 		}
 	}
-	if (BufferIsValid(buffer))
-		end_page(buffer);
+	end_last_page(buffer, done % per_page != 0);
 }
 
 /* the nodes of the highest levels, seen from the origin of nav space */
@@ -564,8 +574,7 @@ write_tids(Writer *w)
 			slot->tids[slot->ntids++] = tid_of_row(row);
 		}
 	}
-	if (BufferIsValid(buffer))
-		end_page(buffer);
+	end_last_page(buffer, done % HNSW_TIDS_SLOTS != 0);
 }
 
 /*--- the metapage --------------------------------------------------------*/

@@ -24,6 +24,9 @@
 /* keeps an offset finite as a half; farther than anything worth a visit */
 #define FARTHEST	60000.0f
 
+/* sums are kept in so many parts */
+#define LANES		8
+
 /*
  * sketch_groups
  *		Groups of four bits in a sketch: two or four coordinates each.
@@ -98,39 +101,69 @@ best_inverse_step(const float *e, int dims, double normsq)
 	return best;
 }
 
-/* levels of e into level[]; <y, e> and <y, u> */
+/*
+ * Levels of e into level[]; <y, e> and <y, u>.  Sums by lanes, so that the
+ * compiler may use registers of any width; the number of coordinates is a
+ * multiple of LANES.
+ */
+static void
+quantise_two(const float *e, const float *from, int dims, float inverse_step, uint8_t *level,
+			 float *sum_e, float *sum_u)
+{
+	for (int i = 0; i < dims; i += LANES)
+	{
+		for (int j = 0; j < LANES; j++)
+		{
+			float		x = e[i + j] * inverse_step + 2;
+			int			whole;
+
+			x = x > 0 ? x : 0;
+			x = x < 3 ? x : 3;
+			whole = (int) x;
+			level[i + j] = (uint8_t) whole;
+			sum_e[j] += ((float) whole - 1.5f) * e[i + j];
+			sum_u[j] += ((float) whole - 1.5f) * from[i + j];
+		}
+	}
+}
+
+/* the same with one bit a coordinate */
+static void
+quantise_one(const float *e, const float *from, int dims, uint8_t *level, float *sum_e,
+			 float *sum_u)
+{
+	for (int i = 0; i < dims; i += LANES)
+	{
+		for (int j = 0; j < LANES; j++)
+		{
+			float		y = e[i + j] > 0 ? 0.5f : -0.5f;
+
+			level[i + j] = e[i + j] > 0;
+			sum_e[j] += y * e[i + j];
+			sum_u[j] += y * from[i + j];
+		}
+	}
+}
+
 static void
 quantise(const QuantModel *model, const float *e, const float *from, double normsq,
 		 uint8_t *level, double *ye, double *yu)
 {
-	bool		two = model->sketch_bits == 2;
-	float		inverse_step = two ? best_inverse_step(e, model->sketch_dims, normsq) : 0;
-	float		sum_e = 0;
-	float		sum_u = 0;
+	float		sum_e[LANES] = {0};
+	float		sum_u[LANES] = {0};
+	int			dims = model->sketch_dims;
 
-	for (int i = 0; i < model->sketch_dims; i++)
+	if (model->sketch_bits == 2)
+		quantise_two(e, from, dims, best_inverse_step(e, dims, normsq), level, sum_e, sum_u);
+	else
+		quantise_one(e, from, dims, level, sum_e, sum_u);
+	*ye = 0;
+	*yu = 0;
+	for (int j = 0; j < LANES; j++)
 	{
-		float		x;
-		float		y;
-
-		if (two)
-		{
-			x = e[i] * inverse_step + 2;
-			x = x > 0 ? x : 0;
-			x = x < 3 ? x : 3;
-			level[i] = (uint8_t) (int) x;
-			y = (float) (int) x - 1.5f;
-		}
-		else
-		{
-			level[i] = e[i] > 0;
-			y = level[i] - 0.5f;
-		}
-		sum_e += y * e[i];
-		sum_u += y * from[i];
+		*ye += sum_e[j];
+		*yu += sum_u[j];
 	}
-	*ye = sum_e;
-	*yu = sum_u;
 }
 
 /*
@@ -206,21 +239,16 @@ void
 sketch_put(uint8_t *codes, int ngroups, int nlinks, int link, const uint8_t *group)
 {
 	uint8_t    *block = codes + (size_t) (link / 16) * (size_t) ngroups * 8;
+	bool		paired = link < nlinks / 16 * 16;
+	int			parts = paired ? 2 : 4;
+	int			part = ngroups / parts;
 
-	if (link < nlinks / 16 * 16)
+	for (int p = 0; p < parts; p++)
 	{
-		int			part = ngroups / 2;
+		uint8_t    *to = block + (paired ? link % 16 : link % 8 + p % 2 * 8);
 
-		for (int g = 0; g < ngroups; g++)
-			put_nibble(block + g % part * 16 + link % 16, g >= part, group[g]);
-	}
-	else
-	{
-		int			part = ngroups / 4;
-
-		for (int g = 0; g < ngroups; g++)
-			put_nibble(block + g % part * 16 + link % 8 + g / part % 2 * 8,
-					   g >= 2 * part, group[g]);
+		for (int g = 0; g < part; g++)
+			put_nibble(to + (size_t) g * 16, p >= parts / 2, group[p * part + g]);
 	}
 }
 

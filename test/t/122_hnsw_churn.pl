@@ -1,0 +1,148 @@
+# Turnover: rows are deleted, vacuumed and replaced until all have been
+# exchanged several times.  Recall stays near that of a fresh index, the size
+# near that of the first one.  VECEXT_LONG=1 takes ten turnovers of more rows.
+use strict;
+use warnings FATAL => 'all';
+use PostgreSQL::Test::Utils;
+use Test::More;
+use VecextTest;
+
+my $long = $ENV{VECEXT_LONG};
+my $rows = $long ? 10000 : 2000;
+my $turnovers = $long ? 10 : 3;
+my $parts = $long ? 10 : 4;
+
+my $node = vecext_node('main', conf => "autovacuum = off\nfsync = off\n");
+
+# clustered, as embeddings are: one of 40 centers and a third of another vector
+sub vectors
+{
+	my ($from, $to, $cast) = @_;
+	return "SELECT g, (random_vector(32, g % 40)
+		+ random_vector(32, 100000 + g) * array_fill(0.33::real, ARRAY[32])::vector)$cast
+		FROM generate_series($from, $to) g";
+}
+
+sub recall
+{
+	my ($index) = @_;
+	return $node->safe_psql('postgres',
+		"SET hnsw.iterative_scan = off; SET hnsw.ef_search = 20;
+		 SELECT vecext_recall('$index', 300, 10)");
+}
+
+sub stat_of
+{
+	my ($index, $name) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT value FROM vecext_index_stats('$index') WHERE name = '$name'");
+}
+
+# compact and exact codes
+for my $case (
+	[ 'compact', 'vector(32)', '', 'vector_l2_ops' ],
+	[ 'cosine', 'halfvec(32)', '::halfvec', 'halfvec_cosine_ops' ],
+	[ 'exact', 'vector(32)', '', 'vector_l1_ops' ])
+{
+	my ($name, $type, $cast, $class) = @$case;
+	my $index = "${name}_v";
+	$node->safe_psql('postgres',
+		"CREATE TABLE $name (id int PRIMARY KEY, v $type);
+		 INSERT INTO $name " . vectors(1, $rows, $cast) . ";
+		 CREATE INDEX $index ON $name USING hnsw (v $class);");
+	my $size = $node->safe_psql('postgres', "SELECT pg_relation_size('$index')");
+	my $first = recall($index);
+	my $findings = '';
+
+	my $next = $rows + 1;
+	for my $turnover (1 .. $turnovers)
+	{
+		for my $part (0 .. $parts - 1)
+		{
+			my $n = $rows / $parts;
+			my $last = $next + $n - 1;
+
+			# the oldest in odd turnovers, rows from everywhere in even ones
+			my $which = $turnover % 2
+			  ? "id IN (SELECT id FROM $name ORDER BY id LIMIT $n)"
+			  : "id IN (SELECT id FROM $name ORDER BY id * 7919 % 10007, id LIMIT $n)";
+			$node->safe_psql('postgres', "DELETE FROM $name WHERE $which");
+			$node->safe_psql('postgres', "VACUUM $name");
+			$node->safe_psql('postgres', "INSERT INTO $name " . vectors($next, $last, $cast));
+			$next = $last + 1;
+		}
+		$findings .= $node->safe_psql('postgres',
+			"SELECT * FROM vecext_index_check('$index', true)");
+	}
+	is($findings, '', "$name: sound after each of $turnovers turnovers");
+	is(stat_of($index, 'rows'), $rows, "$name: every row, and no other");
+
+	# deleting without inserting, in small steps
+	my $after = recall($index);
+	my $grown = $node->safe_psql('postgres', "SELECT pg_relation_size('$index')");
+	$node->safe_psql('postgres', "REINDEX INDEX $index");
+	my $fresh = recall($index);
+	note("$name: recall $first, $after after turnovers, $fresh fresh; size $size, $grown");
+	cmp_ok($after, '>=', $fresh - 0.01, "$name: recall stays within 0.01 of a fresh index");
+	cmp_ok($grown, '<=', 1.5 * $size, "$name: size stays within 1.5 times the first");
+
+	for my $step (0 .. 9)
+	{
+		$node->safe_psql('postgres', "DELETE FROM $name WHERE id % 20 = $step; ");
+		$node->safe_psql('postgres', "VACUUM $name");
+	}
+	my $half = recall($index);
+	is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('$index', true)"),
+		'', "$name: sound with half of the rows");
+	is(stat_of($index, 'nodes dead'), 0, "$name: no dead node is left");
+	$node->safe_psql('postgres', "REINDEX INDEX $index");
+	$fresh = recall($index);
+	note("$name: recall $half with half of the rows, $fresh fresh");
+	cmp_ok($half, '>=', $fresh - 0.02, "$name: half of the rows: recall of a fresh index");
+}
+
+# all rows go, and come back
+$node->safe_psql('postgres', 'DELETE FROM compact');
+$node->safe_psql('postgres', 'VACUUM compact');
+is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('compact_v', true)"),
+	'', 'sound without rows');
+my $size = $node->safe_psql('postgres', "SELECT pg_relation_size('compact_v')");
+$node->safe_psql('postgres', 'INSERT INTO compact ' . vectors(1, $rows / 2, ''));
+is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('compact_v', true)"),
+	'', 'sound with rows again');
+is($node->safe_psql('postgres', "SELECT pg_relation_size('compact_v')"),
+	$size, 'they fit where the old ones were');
+cmp_ok(recall('compact_v'), '>=', 0.9, 'and are found');
+
+# vacuum in rounds, with less memory than bitmaps of all nodes; ANALYZE does nothing
+$node->safe_psql('postgres', "DELETE FROM compact WHERE id % 3 = 0");
+$node->safe_psql('postgres', "SET maintenance_work_mem = '1MB'; VACUUM compact");
+is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('compact_v', true)"),
+	'', 'sound after a vacuum with 1 MB');
+my $before = stat_of('compact_v', 'nodes live');
+$node->safe_psql('postgres', 'DELETE FROM compact WHERE id % 3 = 1');
+$node->safe_psql('postgres', 'ANALYZE compact');
+is(stat_of('compact_v', 'nodes live'), $before, 'ANALYZE changes nothing');
+
+# parallel bulk deletion with several indexes
+$node->safe_psql('postgres', <<'SQL');
+SET max_parallel_maintenance_workers = 2;
+SET min_parallel_index_scan_size = 0;
+CREATE INDEX compact_l1 ON compact USING hnsw (v vector_l1_ops);
+CREATE INDEX compact_ip ON compact USING hnsw (v vector_ip_ops);
+SQL
+my ($rc, $out, $err) = $node->psql('postgres', <<'SQL');
+SET max_parallel_maintenance_workers = 2;
+SET min_parallel_index_scan_size = 0;
+DELETE FROM compact WHERE id % 5 = 0;
+VACUUM (PARALLEL 2, VERBOSE) compact;
+SQL
+like($err, qr/launched \d+ parallel vacuum worker/, 'workers were launched');
+for my $index (qw(compact_v compact_l1 compact_ip))
+{
+	is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('$index', true)"),
+		'', "$index: sound after a parallel vacuum");
+}
+
+$node->stop;
+done_testing();
