@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 
 #define MIN_PLACES		64
+#define LOOKS(places)	(4 + 2 * (places))
 
 /*--- copies of slots -----------------------------------------------------*/
 
@@ -396,16 +397,21 @@ is_covered(HnswChoice *choice, const SearchCandidate *candidate)
  * hnsw_choose_links
  *		Add links from the candidates; where there is room left, the nearest of
  *		those that others cover too, as the build does.
+ *
+ * Only the nearest few are looked at for being covered: that is what costs,
+ * and those farther away would bring little.
  */
 void
 hnsw_choose_links(HnswChoice *choice)
 {
 	bool		covered[HNSW_MAX_CANDIDATES];
+	int			looks = LOOKS(choice->most - choice->nlinks);
 
 	hnsw_sort_candidates(choice->candidates, choice->ncandidates);
 	for (int i = 0; i < choice->ncandidates; i++)
 	{
-		covered[i] = choice->nlinks >= choice->most || is_covered(choice, &choice->candidates[i]);
+		covered[i] = choice->nlinks >= choice->most || i >= looks ||
+			is_covered(choice, &choice->candidates[i]);
 		if (!covered[i])
 			choice->links[choice->nlinks++] = choice->candidates[i].id;
 	}

@@ -161,9 +161,9 @@ my %damage = (
 
 my $node = vecext_node('main', init => [ no_data_checksums => 1 ], conf => "autovacuum = off\n");
 $node->safe_psql('postgres', <<SQL);
-CREATE TABLE items (id int, v vector(8));
-INSERT INTO items SELECT g, random_vector(8, g) FROM generate_series(1, $rows) g;
-INSERT INTO items SELECT $rows + g, random_vector(8, g) FROM generate_series(1, 20) g,
+CREATE TABLE items (id int, v vector(48));
+INSERT INTO items SELECT g, random_vector(48, g) FROM generate_series(1, $rows) g;
+INSERT INTO items SELECT $rows + g, random_vector(48, g) FROM generate_series(1, 20) g,
 	generate_series(1, 12);
 SQL
 for my $name (sort keys %damage)
