@@ -16,6 +16,7 @@
 
 #include "access/genam.h"
 #include "miscadmin.h"
+#include "storage/buf_internals.h"
 #include "storage/smgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -106,6 +107,22 @@ hnsw_read(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind)
 }
 
 /*
+ * Would locking this page wait for ourselves?  Where blocks are missing or in
+ * the wrong place, a page may be found in two roles at once.
+ */
+static bool
+locked_by_me(Buffer buffer, int mode)
+{
+	LWLock	   *lock;
+
+	if (BufferIsLocal(buffer))
+		return false;
+	lock = BufferDescriptorGetContentLock(GetBufferDescriptor(buffer - 1));
+	return mode == BUFFER_LOCK_EXCLUSIVE ? LWLockHeldByMe(lock) :
+		LWLockHeldByMeInMode(lock, LW_EXCLUSIVE);
+}
+
+/*
  * hnsw_read_hint
  *		As hnsw_read(), for a block that only a hint names: InvalidBuffer if it
  *		is not there or something else.
@@ -118,6 +135,11 @@ hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind)
 	if (!hnsw_block_exists(rel, blkno))
 		return InvalidBuffer;
 	buffer = ReadBuffer(rel, blkno);
+	if (locked_by_me(buffer, mode))
+	{
+		ReleaseBuffer(buffer);
+		return InvalidBuffer;
+	}
 	LockBuffer(buffer, mode);
 	if (page_ok(BufferGetPage(buffer), kind))
 		return buffer;

@@ -441,11 +441,13 @@ push_room(Relation rel, Buffer buffer, HnswPageKind kind, bool fresh)
 
 	if (fresh)
 		hnsw_page_init(page, kind, 0);
-	if (*hint == blkno)
+	/* a new page may be on the list of an index that has lost its last blocks */
+	if (*hint == blkno && !fresh)
 		GenericXLogAbort(state);
 	else
 	{
-		HnswPageGetOpaque(page)->next = *hint == InvalidBlockNumber ? 0 : *hint;
+		HnswPageGetOpaque(page)->next =
+			*hint == InvalidBlockNumber || *hint == blkno ? 0 : *hint;
 		*hint = blkno;
 		GenericXLogFinish(state);
 	}
