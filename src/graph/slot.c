@@ -166,7 +166,8 @@ upper_init(const SlotLayout *layout, uint8_t *slot, uint32_t node, int level,
 	head.nlinks = (uint8_t) nlinks;
 	memset(slot, 0, layout->upper_size);
 	memcpy(slot, &head, sizeof(head));
-	memcpy(slot + sizeof(head), links, (size_t) nlinks * sizeof(uint32_t));
+	if (nlinks > 0)
+		memcpy(slot + sizeof(head), links, (size_t) nlinks * sizeof(uint32_t));
 	memcpy(slot + layout->upper_code_offset, code, layout->code_size);
 }
 

@@ -188,9 +188,12 @@ segment_nodes(const HnswIndex *index, const HnswSegment *segment)
 uint32
 hnsw_node_limit(const HnswIndex *index)
 {
-	const HnswSegment *last = &index->segments[index->nsegments - 1];
+	const HnswSegment *last;
 
-	return index->nsegments == 0 ? 0 : last->first_node + segment_nodes(index, last);
+	if (index->nsegments == 0)
+		return 0;
+	last = &index->segments[index->nsegments - 1];
+	return last->first_node + segment_nodes(index, last);
 }
 
 /* the segment of a node, or NULL */

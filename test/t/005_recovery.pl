@@ -7,7 +7,7 @@ use VecextTest;
 
 my $primary = vecext_node('primary',
 	init => [ allows_streaming => 1 ],
-	conf => "checkpoint_timeout = 1h\nmax_wal_size = 1GB\nautovacuum = off\n");
+	conf => "checkpoint_timeout = 1h\nmax_wal_size = 1GB\nwal_keep_size = 2GB\nautovacuum = off\n");
 $primary->backup('base');
 
 my $standby = PostgreSQL::Test::Cluster->new('standby');

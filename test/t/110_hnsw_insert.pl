@@ -8,7 +8,7 @@ use VecextTest;
 
 my $primary = vecext_node('primary',
 	init => [ allows_streaming => 1 ],
-	conf => "wal_consistency_checking = all\nautovacuum = off\nmax_wal_size = 2GB\n");
+	conf => "wal_consistency_checking = all\nautovacuum = off\nmax_wal_size = 2GB\nwal_keep_size = 2GB\n");
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);

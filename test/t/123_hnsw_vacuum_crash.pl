@@ -13,7 +13,7 @@ use VecextTest;
 my $node = vecext_node('primary',
 	init => [ allows_streaming => 1 ],
 	conf => "autovacuum = off\nfsync = off\ncheckpoint_timeout = 1h\n"
-	  . "wal_consistency_checking = 'all'\nmax_wal_size = 4GB\n");
+	  . "wal_consistency_checking = 'all'\nmax_wal_size = 4GB\nwal_keep_size = 2GB\n");
 $node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
