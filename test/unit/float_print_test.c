@@ -428,10 +428,10 @@ test_systematic(void)
 	for (int k = -46; k <= 38; k++)
 		for (int d = 1; d <= 9; d++)
 		{
-			char		text[16];
+			char		text[32];
 			float		value;
 
-			sprintf(text, "%de%d", d, k);
+			snprintf(text, sizeof(text), "%de%d", d, k);
 			value = strtof(text, NULL);
 			if (isfinite(value))
 				check_around(to_bits(value), 30);

@@ -215,7 +215,7 @@ estimator_holds(int dim, QuantMetric metric, int bits, double allowed)
 	double		sum = 0;
 	double		square = 0;
 	double		pair_square = 0;
-	int			trials = 400;
+	int			trials = 200;
 	bool		ok;
 
 	source_init(&source, dim);
