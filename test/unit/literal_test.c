@@ -681,7 +681,7 @@ test_powers(void)
 	wrong = 0;
 	for (int q = 0; q <= 22; q++)
 	{
-		char		text[8];
+		char		text[16];
 
 		snprintf(text, sizeof(text), "1e%d", q);
 		wrong += vec_power_of_ten[q] != strtod(text, NULL);
