@@ -91,9 +91,12 @@ SELECT pg_temp.try('(SELECT id FROM item ORDER BY v <-> ''[1,2,3]'' LIMIT 1)');
 SELECT pg_temp.try('(SELECT id FROM item ORDER BY v <-> ''[1]'' LIMIT 1)');
 -- nothing else than ascending order by the operator uses the index
 SET enable_sort = on;
+-- no index can answer these, whatever the settings
+RESET enable_seqscan;
 EXPLAIN (COSTS OFF) SELECT id FROM item ORDER BY v <-> '[1,2]' DESC LIMIT 1;
 EXPLAIN (COSTS OFF) SELECT id FROM item ORDER BY v <=> '[1,2]' LIMIT 1;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM item WHERE v <-> '[1,2]' < 1;
+SET enable_seqscan = off;
 SELECT id FROM item ORDER BY v <-> '[1,2]', id LIMIT 1;
 -- the operands may be the other way round
 EXPLAIN (COSTS OFF) SELECT id FROM item ORDER BY '[1,2]' <-> v LIMIT 1;
@@ -170,7 +173,9 @@ CREATE INDEX kinds_v ON kinds USING hnsw ((a::vector(2)) vector_l2_ops) WHERE ki
 EXPLAIN (COSTS OFF) SELECT id FROM kinds WHERE kind = 1 ORDER BY a::vector(2) <-> '[0,1]' LIMIT 2;
 SELECT id FROM kinds WHERE kind = 1 ORDER BY a::vector(2) <-> '[0,1]' LIMIT 2;
 SELECT count(*) FROM (SELECT id FROM kinds WHERE kind = 1 ORDER BY a::vector(2) <-> '[0,1]' LIMIT 1000) q;
+RESET enable_seqscan;
 EXPLAIN (COSTS OFF) SELECT id FROM kinds WHERE kind = 2 ORDER BY a::vector(2) <-> '[0,1]' LIMIT 2;
+SET enable_seqscan = off;
 DROP TABLE kinds;
 CREATE UNLOGGED TABLE kinds (id integer, v sparsevec(5));
 INSERT INTO kinds SELECT i, format('{1:%s,4:%s}/5', i, i % 7 + 1)::sparsevec FROM generate_series(1, 300) i;
