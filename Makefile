@@ -49,6 +49,8 @@ OBJS = \
 	src/types/cost.o \
 	src/am/am_check.o \
 	src/am/am_recall.o \
+	src/am/am_index.o \
+	src/am/am_validate.o \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
@@ -68,7 +70,6 @@ OBJS = \
 	src/hnsw/hnswvacuum.o \
 	src/hnsw/hnswchoose.o \
 	src/hnsw/hnswrepair.o \
-	src/hnsw/hnswvalidate.o \
 	src/hnsw/hnswcheck.o \
 	src/hnsw/hnswstats.o \
 	src/hnsw/hnsw.o \
