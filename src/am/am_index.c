@@ -232,9 +232,9 @@ am_cache_find(const char *am, Relation rel, uint64 build_id)
 	{
 		AmCached   *cached = dlist_container(AmCached, node, iter.cur);
 
-		if (!locator_equals_compat(cached->locator, locator))
+		if (cached->am != am || !locator_equals_compat(cached->locator, locator))
 			continue;
-		if (cached->build_id == build_id && cached->am == am)
+		if (cached->build_id == build_id)
 		{
 			dlist_move_head(&cache, &cached->node);
 			return cached;

@@ -23,7 +23,7 @@
  */
 typedef struct AmCached
 {
-	const char *am;				/* whose; compared by address */
+	const char *am;				/* whose and what; compared by address */
 	RelFileLocatorCompat locator;	/* compat.h: RelFileNode before PG 16 */
 	uint64		build_id;
 	struct AmPin *pins;			/* by memory context; none: may be dropped */

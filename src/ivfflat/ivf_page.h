@@ -95,7 +95,7 @@ typedef struct IvfListHead
 /* flags */
 #define IVF_LIST_SEALED		0x0001	/* gets no more rows */
 
-/* a record of the directory; the centroid follows: floats, or a plain value */
+/* a record of the directory; the centroid follows: in nav space, or a plain value */
 typedef struct IvfListRecord
 {
 	BlockNumber first;			/* page of the chain */
@@ -111,21 +111,14 @@ typedef enum IvfSpace
 	IVF_SPACE_VALUE				/* by the distance of plain values alone */
 } IvfSpace;
 
-typedef enum IvfQuantizer
-{
-	IVF_RABITQ,					/* one bit per dimension */
-	IVF_INT8,					/* nav codes of 8 bits */
-	IVF_NONE					/* no codes: records are plain values */
-} IvfQuantizer;
-
 /* parameters: fixed by the build */
 typedef struct IvfParams
 {
 	int32		dim;
 	uint16		metric;			/* VecMetricKind */
 	uint16		space;			/* IvfSpace */
-	uint16		quantizer;		/* IvfQuantizer */
-	uint16		refine;			/* RefineKind; full with IVF_NONE */
+	uint16		quantizer;		/* ListQuantizer; LIST_NONE: records are plain values */
+	uint16		refine;			/* RefineKind; full with LIST_NONE */
 	uint32		lists;			/* option: 0 if maintenance chooses */
 	uint32		record_size;	/* bytes; 0: they differ, or there are none */
 	uint32		list_rows;		/* these follow from the above; for checking */
