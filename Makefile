@@ -28,6 +28,16 @@ OBJS = \
 	src/quant/sketch.o \
 	src/quant/query.o \
 	src/quant/refine.o \
+	src/quant/listcode.o \
+	src/quant/listquery.o \
+	src/quant/listbest.o \
+	src/cluster/area.o \
+	src/cluster/point.o \
+	src/cluster/local.o \
+	src/cluster/repair.o \
+	src/cluster/tasks.o \
+	src/cluster/train.o \
+	src/cluster/place.o \
 	src/graph/graph.o \
 	src/graph/build.o \
 	src/graph/finish.o \

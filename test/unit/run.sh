@@ -49,7 +49,7 @@ for test in "$top"/test/unit/*_test.c; do
 	# shellcheck disable=SC2086 # CC and CFLAGS are lists of words
 	$cc -O2 -g -Wall -Wextra -Werror -Wmissing-prototypes -Wdeclaration-after-statement \
 		${CFLAGS:-} -I"$top/src" -o "$dir/$name" "$test" "$top"/src/kernels/*.c \
-		"$top"/src/quant/*.c "$top"/src/graph/*.c "$@" -lm -lpthread
+		"$top"/src/quant/*.c "$top"/src/graph/*.c "$top"/src/cluster/*.c "$@" -lm -lpthread
 	$runner "$dir/$name" || failed=1
 done
 exit $failed
