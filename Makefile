@@ -61,6 +61,7 @@ OBJS = \
 	src/am/am_recall.o \
 	src/am/am_index.o \
 	src/am/am_validate.o \
+	src/am/am_sample.o \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
