@@ -58,19 +58,9 @@ ivf_value(const IvfIndex *index, Datum datum, IvfValue *value)
 }
 
 /*
- * ivf_record_most
- *		Most bytes of a record.
- */
-Size
-ivf_record_most(const IvfIndex *index)
-{
-	return index->list.record_size;
-}
-
-/*
  * ivf_record
  *		Write the record of a plain value: returns its size, a multiple of
- *		MAXALIGN; "record" has ivf_record_most() bytes, aligned.
+ *		MAXALIGN; "record" has list.record_size bytes, aligned.
  *
  * scratch has dim floats; used unless the record is the plain value.
  */
