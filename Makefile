@@ -84,6 +84,26 @@ OBJS = \
 	src/hnsw/hnswcheck.o \
 	src/hnsw/hnswstats.o \
 	src/hnsw/hnsw.o \
+	src/ivfflat/ivfshape.o \
+	src/ivfflat/ivfindex.o \
+	src/ivfflat/ivfcode.o \
+	src/ivfflat/ivfvalue.o \
+	src/ivfflat/ivfdirectory.o \
+	src/ivfflat/ivfappend.o \
+	src/ivfflat/ivfwrite.o \
+	src/ivfflat/ivfparams.o \
+	src/ivfflat/ivftrain.o \
+	src/ivfflat/ivfvalues.o \
+	src/ivfflat/ivfcentroids.o \
+	src/ivfflat/ivfassign.o \
+	src/ivfflat/ivfparallel.o \
+	src/ivfflat/ivfbuild.o \
+	src/ivfflat/ivfinsert.o \
+	src/ivfflat/ivfpass.o \
+	src/ivfflat/ivfscan.o \
+	src/ivfflat/ivfcost.o \
+	src/ivfflat/ivfvacuum.o \
+	src/ivfflat/ivfflat.o \
 	src/planner/topk_path.o \
 	src/planner/topk_scan.o \
 	src/settings.o \

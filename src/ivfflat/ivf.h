@@ -75,7 +75,7 @@ typedef struct IvfShape
 	bool		inline_blocks;	/* blocks lie on the page, not on code pages */
 	bool		ends;			/* records differ in size */
 	Size		record_size;	/* bytes of a record; the most, if they differ */
-	Size		row_bytes;		/* of a code in row form */
+	Size		row_bytes;		/* of a code outside a block */
 	Size		block_bytes;	/* of a block: 32 * row_bytes */
 	Size		codes_offset;	/* of the arrays, from IVF_PAGE_START */
 	Size		records_offset;
@@ -198,7 +198,6 @@ typedef struct IvfListCopy
 	BlockNumber blkno;
 	uint32		id;
 	int			nrows;
-	int			npacked;
 	int			ncodes;
 	int			nrecords;
 	BlockNumber next;
@@ -237,16 +236,22 @@ extern void ivf_value(const IvfIndex *index, Datum datum, IvfValue *value);
 extern void ivf_to_floats(const IvfIndex *index, const struct varlena *plain, float *floats);
 extern Size ivf_record(const IvfIndex *index, const struct varlena *plain, float *scratch,
 					   uint8 *record);
+extern double ivf_value_distance(const VecMetric *metric, const struct varlena *a,
+								 const struct varlena *b);
 extern const struct varlena *ivf_plain(const IvfIndex *index, Relation rel, const uint8 *bytes,
 									   Size size);
 
-/* ivfcode.c: codes in row form and packed */
+/* ivfcode.c: codes of rows, alone and in blocks */
 extern Size ivf_row_bytes(ListQuantizer quantizer, int dim);
 extern void ivf_set_model(IvfIndex *index, QuantModel *model, MemoryContext context);
 extern void ivf_encode(const QuantModel *model, ListQuantizer quantizer, const float *nav,
 					   float slack, const float *center, uint8 *row);
-extern void ivf_pack(const IvfShape *shape, int dim, const uint8 *rows, int n, uint8 *block);
-extern void ivf_unpack(const IvfShape *shape, int dim, const uint8 *block, int n, uint8 *rows);
+extern void ivf_block_put(const IvfShape *shape, int dim, uint8 *block, int i, const uint8 *row);
+extern void ivf_block_get(const IvfShape *shape, int dim, const uint8 *block, int i, uint8 *row);
+
+/* the two parts of a block */
+#define IvfBlockTerms(block)	((const ListBlockTerms *) (block))
+#define IvfBlockCodes(block)	((const uint8 *) (block) + sizeof(ListBlockTerms))
 
 /* ivfdirectory.c: which lists are near */
 typedef struct IvfNear
@@ -265,6 +270,7 @@ typedef struct IvfLists
 	Relation	rel;
 	ListQuery  *query;			/* IVF_SPACE_FLOAT; its quantizer is LIST_RABITQ */
 	const struct varlena *plain;	/* IVF_SPACE_VALUE */
+	bool		search;			/* else: where does a row go? */
 	const uint8 *blocks;
 	uint8	   *room;			/* for a record */
 	float	   *scratch;
@@ -275,7 +281,8 @@ extern IvfDirectory *ivf_load_directory(const IvfIndex *index, Relation rel,
 extern const uint8 *ivf_list_record(const IvfIndex *index, const IvfDirectory *directory,
 									Relation rel, uint32 list, uint8 *room, Size *size);
 extern void ivf_lists_init(IvfLists *lists, const IvfIndex *index, IvfDirectory *directory,
-						   Relation rel, ListQuery *query, const struct varlena *plain);
+						   Relation rel, ListQuery *query, const struct varlena *plain,
+						   bool search);
 extern int	ivf_near_lists(IvfLists *lists, int wanted, IvfNear *near);
 
 /* ivfinsert.c */

@@ -85,11 +85,10 @@ typedef struct IvfListHead
 	BlockNumber last;			/* first page: hint, a page near the end of the chain */
 	uint16		flags;
 	uint16		nrows;			/* places in use: 0 to nrows - 1 */
-	uint16		npacked;		/* leading blocks in packed form */
 	uint16		ncleared;		/* of nrows, those with an invalid TID */
 	uint16		ncodes;			/* code pages in use */
 	uint16		nrecords;		/* record pages in use */
-	uint32		unused;
+	uint16		unused[3];
 } IvfListHead;
 
 /* flags */

@@ -240,27 +240,6 @@ name_pages(const Append *append, Page page)
 	}
 }
 
-/* put the code of a row on the list page; pack the block that it fills */
-static void
-put_code(const Append *append, Page page)
-{
-	const IvfShape *shape = append->shape;
-	int			number = append->place / IVF_BLOCK_ROWS;
-	int			in_block = append->place % IVF_BLOCK_ROWS;
-	uint8	   *block = ivf_list_block(shape, page, number);
-
-	memcpy(block + in_block * shape->row_bytes, append->row->code, shape->row_bytes);
-	if (in_block == IVF_BLOCK_ROWS - 1 && ivf_list_head(page)->npacked == number)
-	{
-		uint8	   *rows = palloc(shape->block_bytes);
-
-		memcpy(rows, block, shape->block_bytes);
-		ivf_pack(shape, append->index->params.dim, rows, IVF_BLOCK_ROWS, block);
-		ivf_list_head(page)->npacked++;
-		pfree(rows);
-	}
-}
-
 /* count the row: with this record it is in the index (L1) */
 static void
 put_row(const Append *append, Page page)
@@ -275,9 +254,34 @@ put_row(const Append *append, Page page)
 			(ivf_record_start(shape, ivf_list_ends(shape, page), place) +
 			 append->row->record_bytes);
 	if (shape->row_bytes > 0 && shape->inline_blocks)
-		put_code(append, page);
+		ivf_block_put(shape, append->index->params.dim,
+					  ivf_list_block(shape, page, place / IVF_BLOCK_ROWS),
+					  place % IVF_BLOCK_ROWS, append->row->code);
 	ivf_list_tids(shape, page)[place] = append->row->tid;
 	head->nrows = place + 1;
+}
+
+/*
+ * The block of the new row, with its code, where blocks are on code pages.  Only
+ * who has the list page exclusively changes it.
+ */
+static uint8 *
+make_block(const Append *append)
+{
+	const IvfShape *shape = append->shape;
+	Page		page = BufferGetPage(append->buffer);
+	uint8	   *block = palloc0(shape->block_bytes);
+	IvfListCopy *copy;
+
+	if (append->place % IVF_BLOCK_ROWS != 0)
+	{
+		copy = ivf_copy_list(shape, append->buffer, palloc(ivf_list_copy_size(shape, page)));
+		ivf_read_block(append->rel, shape, copy, append->place / IVF_BLOCK_ROWS, block);
+		pfree(copy);
+	}
+	ivf_block_put(shape, append->index->params.dim, block, append->place % IVF_BLOCK_ROWS,
+				  append->row->code);
+	return block;
 }
 
 /* append to the locked list page, which has room */
@@ -293,8 +297,9 @@ append_row(Append *append)
 	append->place = ivf_list_head(page)->nrows;
 	append->npieces = 0;
 	if (shape->row_bytes > 0 && !shape->inline_blocks)
-		add_pieces(append, IVF_PAGE_CODE, (Size) append->place * shape->row_bytes,
-				   append->row->code, shape->row_bytes);
+		add_pieces(append, IVF_PAGE_CODE,
+				   (Size) (append->place / IVF_BLOCK_ROWS) * shape->block_bytes,
+				   make_block(append), shape->block_bytes);
 	if (append->row->record_bytes > 0)
 		add_pieces(append, IVF_PAGE_RECORD,
 				   ivf_record_start(shape, ivf_list_ends(shape, page), append->place),

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * ivfcode.c
- *	  Codes of rows: in row form and in packed blocks (quant/list.h).
+ *	  Codes of rows, alone and in blocks (quant/list.h).
  *
- * Row form: ListTerms, then the code, padded to a multiple of four bytes.
- * Packed block: ListBlockTerms, then the codes as list_scan() wants them.  A
- * packed block takes no more bytes than its 32 rows.
+ * A code alone: ListTerms, then the code, padded to a multiple of four bytes.
+ * A block: ListBlockTerms, then the codes as list_scan() wants them.  It takes
+ * no more bytes than its 32 rows alone.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,7 +17,7 @@ StaticAssertDecl(sizeof(ListBlockTerms) == IVF_BLOCK_ROWS * sizeof(ListTerms),
 
 /*
  * ivf_row_bytes
- *		Bytes of a code in row form; 0 without codes.
+ *		Bytes of a code outside a block; 0 without codes.
  */
 Size
 ivf_row_bytes(ListQuantizer quantizer, int dim)
@@ -47,7 +47,7 @@ ivf_set_model(IvfIndex *index, QuantModel *model, MemoryContext context)
 
 /*
  * ivf_encode
- *		The code of a vector in row form; nav and slack are what quant_map() gave,
+ *		The code of a vector, alone; nav and slack are what quant_map() gave,
  *		center lies in nav space, "row" is aligned for float.
  */
 void
@@ -62,44 +62,26 @@ ivf_encode(const QuantModel *model, ListQuantizer quantizer, const float *nav, f
 }
 
 /*
- * ivf_pack
- *		A block from n rows in row form; the places behind them pass no threshold.
+ * ivf_block_put
+ *		Put a code into place i of a block.
  */
 void
-ivf_pack(const IvfShape *shape, int dim, const uint8 *rows, int n, uint8 *block)
+ivf_block_put(const IvfShape *shape, int dim, uint8 *block, int i, const uint8 *row)
 {
-	ListBlockTerms *terms = (ListBlockTerms *) block;
-
-	for (int i = 0; i < IVF_BLOCK_ROWS; i++)
-	{
-		const ListTerms *row = (const ListTerms *) (rows + i * shape->row_bytes);
-
-		if (i >= n)
-		{
-			list_block_drop(terms, i);
-			continue;
-		}
-		terms->offset[i] = row->offset;
-		terms->scale[i] = row->scale;
-		terms->error[i] = row->error;
-	}
-	memset(block + sizeof(ListBlockTerms), 0, shape->block_bytes - sizeof(ListBlockTerms));
-	list_block_transpose(shape->quantizer, dim, rows + sizeof(ListTerms), shape->row_bytes, n,
-						 block + sizeof(ListBlockTerms));
+	list_block_put(shape->quantizer, dim, block + sizeof(ListBlockTerms),
+				   (ListBlockTerms *) block, i, (const ListTerms *) row,
+				   row + sizeof(ListTerms));
 }
 
 /*
- * ivf_unpack
- *		The first n rows of a packed block, in row form.
+ * ivf_block_get
+ *		The reverse.
  */
 void
-ivf_unpack(const IvfShape *shape, int dim, const uint8 *block, int n, uint8 *rows)
+ivf_block_get(const IvfShape *shape, int dim, const uint8 *block, int i, uint8 *row)
 {
-	const ListBlockTerms *terms = (const ListBlockTerms *) block;
-
-	memset(rows, 0, n * shape->row_bytes);
-	for (int i = 0; i < n; i++)
-		list_block_get(shape->quantizer, dim, block + sizeof(ListBlockTerms), terms, i,
-					   (ListTerms *) (rows + i * shape->row_bytes),
-					   rows + i * shape->row_bytes + sizeof(ListTerms));
+	memset(row, 0, shape->row_bytes);
+	list_block_get(shape->quantizer, dim, block + sizeof(ListBlockTerms),
+				   (const ListBlockTerms *) block, i, (ListTerms *) row,
+				   row + sizeof(ListTerms));
 }

@@ -22,9 +22,30 @@
 
 /*--- loading -------------------------------------------------------------*/
 
-/* copy a part's list page; its blocks, packed or not, go to "rows" in row form */
+/* add the first n codes of a block to those of the directory, which has "at" */
+static void
+add_codes(const IvfIndex *index, const uint8 *block, int n, uint8 *blocks, uint32 at)
+{
+	const IvfShape *shape = &index->part;
+	uint8	   *row = palloc(shape->row_bytes);
+
+	for (int i = 0; i < n; i++, at++)
+	{
+		ivf_block_get(shape, index->params.dim, block, i, row);
+		ivf_block_put(shape, index->params.dim,
+					  blocks + (Size) (at / IVF_BLOCK_ROWS) * shape->block_bytes,
+					  at % IVF_BLOCK_ROWS, row);
+	}
+	pfree(row);
+}
+
+/*
+ * Copy the list page of a part.  Its codes go to "blocks", behind the first n,
+ * if they are not more than nlists.
+ */
 static IvfListCopy *
-load_part(const IvfIndex *index, Relation rel, BlockNumber blkno, uint32 most, uint8 *rows)
+load_part(const IvfIndex *index, Relation rel, BlockNumber blkno, const IvfMetaPageData *meta,
+		  uint8 *blocks, uint32 n)
 {
 	const IvfShape *shape = &index->part;
 	IvfPageKind kind;
@@ -32,38 +53,31 @@ load_part(const IvfIndex *index, Relation rel, BlockNumber blkno, uint32 most, u
 	Buffer		buffer = ivf_read_any(rel, blkno, BUFFER_LOCK_SHARE, &kind, &id);
 	IvfListCopy *copy;
 	Page		page;
+	uint8	   *block;
 
 	/* a later id than the directory's: the page was used again */
-	if (!BufferIsValid(buffer) || kind != IVF_PAGE_PART || id > most)
+	if (!BufferIsValid(buffer) || kind != IVF_PAGE_PART || id > meta->directory)
 		ivf_page_gone(rel, blkno, "A part of the directory is missing.");
 	page = BufferGetPage(buffer);
-	if (!ivf_list_ok(shape, page) || ivf_list_head(page)->nrows == 0)
+	if (!ivf_list_ok(shape, page) || ivf_list_head(page)->nrows == 0 ||
+		ivf_list_head(page)->nrows > meta->nlists - n)
 		am_corrupt(rel, blkno, "A part of the directory is damaged.");
 	copy = ivf_copy_list(shape, buffer, palloc(ivf_list_copy_size(shape, page)));
-	if (rows != NULL && shape->inline_blocks)
-	{
-		for (int i = 0; i * IVF_BLOCK_ROWS < copy->nrows; i++)
-			ivf_unpack(shape, index->params.dim, ivf_list_block(shape, page, i),
-					   Min(copy->nrows - i * IVF_BLOCK_ROWS, IVF_BLOCK_ROWS),
-					   rows + i * shape->block_bytes);
-	}
+	for (int i = 0; blocks != NULL && shape->inline_blocks && i < copy->nrows;
+		 i += IVF_BLOCK_ROWS)
+		add_codes(index, ivf_list_block(shape, page, i / IVF_BLOCK_ROWS),
+				  Min(copy->nrows - i, IVF_BLOCK_ROWS), blocks, n + i);
 	UnlockReleaseBuffer(buffer);
-	if (copy->npacked * IVF_BLOCK_ROWS < copy->nrows && shape->row_bytes > 0)
-		am_corrupt(rel, blkno, "A part of the directory is damaged.");
+	if (blocks == NULL || shape->inline_blocks)
+		return copy;
 
-	if (rows != NULL && !shape->inline_blocks)
+	block = palloc(shape->block_bytes);
+	for (int i = 0; i < copy->nrows; i += IVF_BLOCK_ROWS)
 	{
-		uint8	   *block = palloc(shape->block_bytes);
-
-		for (int i = 0; i * IVF_BLOCK_ROWS < copy->nrows; i++)
-		{
-			ivf_read_block(rel, shape, copy, i, block);
-			ivf_unpack(shape, index->params.dim, block,
-					   Min(copy->nrows - i * IVF_BLOCK_ROWS, IVF_BLOCK_ROWS),
-					   rows + i * shape->block_bytes);
-		}
-		pfree(block);
+		ivf_read_block(rel, shape, copy, i / IVF_BLOCK_ROWS, block);
+		add_codes(index, block, Min(copy->nrows - i, IVF_BLOCK_ROWS), blocks, n + i);
 	}
+	pfree(block);
 	return copy;
 }
 
@@ -99,20 +113,14 @@ load_records(const IvfIndex *index, IvfDirectory *directory, Relation rel)
 	}
 }
 
-/* codes of all centroids, block after block, from rows in row form */
+/* room for the codes of all centroids */
 static uint8 *
-pack_all(const IvfIndex *index, uint32 nlists, const uint8 *rows)
+new_blocks(const IvfIndex *index, uint32 nlists)
 {
-	const IvfShape *shape = &index->part;
 	Size		nblocks = (nlists + IVF_BLOCK_ROWS - 1) / IVF_BLOCK_ROWS;
-	uint8	   *blocks = MemoryContextAllocHuge(CurrentMemoryContext,
-												mul_size(nblocks, shape->block_bytes));
+	Size		size = mul_size(nblocks, index->part.block_bytes);
 
-	for (Size i = 0; i < nblocks; i++)
-		ivf_pack(shape, index->params.dim, rows + i * shape->block_bytes,
-				 (int) Min(nlists - i * IVF_BLOCK_ROWS, IVF_BLOCK_ROWS),
-				 blocks + i * shape->block_bytes);
-	return blocks;
+	return memset(MemoryContextAllocHuge(CurrentMemoryContext, size), 0, size);
 }
 
 /*
@@ -127,7 +135,6 @@ ivf_load_directory(const IvfIndex *index, Relation rel, const IvfMetaPageData *m
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	IvfDirectory *directory = palloc0(sizeof(IvfDirectory));
-	uint8	   *rows = NULL;
 	uint32		n = 0;
 
 	directory->cached.context = context;
@@ -139,25 +146,16 @@ ivf_load_directory(const IvfIndex *index, Relation rel, const IvfMetaPageData *m
 	directory->parts = palloc(sizeof(IvfListCopy *) * meta->nparts);
 	directory->part_first = palloc(sizeof(uint32) * (meta->nparts + 1));
 	if (shape->row_bytes > 0)
-		rows = MemoryContextAllocHuge(context, mul_size(meta->nlists + shape->rows +
-														IVF_BLOCK_ROWS, shape->row_bytes));
+		directory->blocks = new_blocks(index, meta->nlists);
 	for (uint32 p = 0; p < meta->nparts; p++)
 	{
-		if (n >= meta->nlists)
-			am_corrupt(rel, 0, "The directory has fewer lists than the metapage says.");
 		directory->part_first[p] = n;
-		directory->parts[p] = load_part(index, rel, meta->parts[p], meta->directory,
-										rows ? rows + n * shape->row_bytes : NULL);
+		directory->parts[p] = load_part(index, rel, meta->parts[p], meta, directory->blocks, n);
 		n += directory->parts[p]->nrows;
 	}
 	directory->part_first[meta->nparts] = n;
 	if (n != meta->nlists)
-		am_corrupt(rel, 0, "The directory has more lists than the metapage says.");
-	if (rows != NULL)
-	{
-		directory->blocks = pack_all(index, n, rows);
-		pfree(rows);
-	}
+		am_corrupt(rel, 0, "The directory has fewer lists than the metapage says.");
 	load_records(index, directory, rel);
 	MemoryContextSwitchTo(old);
 	return directory;
@@ -207,9 +205,8 @@ make_place_blocks(const IvfIndex *index, IvfDirectory *directory, Relation rel, 
 {
 	const IvfShape *shape = &index->part;
 	MemoryContext old = MemoryContextSwitchTo(directory->cached.context);
-	uint8	   *rows = MemoryContextAllocHuge(CurrentMemoryContext,
-											  mul_size(directory->nlists + IVF_BLOCK_ROWS,
-													   shape->row_bytes));
+	uint8	   *blocks = new_blocks(index, directory->nlists);
+	uint8	   *row = palloc(shape->row_bytes);
 	float	   *origin = palloc0(sizeof(float) * index->params.dim);
 
 	for (uint32 list = 0; list < directory->nlists; list++)
@@ -218,28 +215,32 @@ make_place_blocks(const IvfIndex *index, IvfDirectory *directory, Relation rel, 
 		const uint8 *record = ivf_list_record(index, directory, rel, list, room, &size);
 
 		ivf_encode(index->place_model, LIST_RABITQ,
-				   (const float *) (record + sizeof(IvfListRecord)), 0, origin,
-				   rows + list * shape->row_bytes);
+				   (const float *) (record + sizeof(IvfListRecord)), 0, origin, row);
+		ivf_block_put(shape, index->params.dim,
+					  blocks + (Size) (list / IVF_BLOCK_ROWS) * shape->block_bytes,
+					  list % IVF_BLOCK_ROWS, row);
 	}
-	directory->place_blocks = pack_all(index, directory->nlists, rows);
-	pfree(rows);
+	directory->place_blocks = blocks;
+	pfree(row);
 	pfree(origin);
 	MemoryContextSwitchTo(old);
-	return directory->place_blocks;
+	return blocks;
 }
 
 /*
  * ivf_lists_init
  *		Prepare to look for lists, in the current memory context.
  *
- * query was made with index->model to search, with index->place_model to find
- * where a row goes; plain serves where there is no model.
+ * With "search" lists are ranked for a query, else for a row that is to go to
+ * one: query was made with index->model or index->place_model then.  plain
+ * serves where there is no model.
  */
 void
 ivf_lists_init(IvfLists *lists, const IvfIndex *index, IvfDirectory *directory, Relation rel,
-			   ListQuery *query, const struct varlena *plain)
+			   ListQuery *query, const struct varlena *plain, bool search)
 {
 	lists->index = index;
+	lists->search = search;
 	lists->directory = directory;
 	lists->rel = rel;
 	lists->query = query;
@@ -249,7 +250,7 @@ ivf_lists_init(IvfLists *lists, const IvfIndex *index, IvfDirectory *directory, 
 	if (query == NULL)
 		return;
 	lists->blocks = directory->blocks;
-	if (query->model != index->model)
+	if (!search && index->place_model != index->model)
 		lists->blocks = directory->place_blocks ? directory->place_blocks :
 			make_place_blocks(index, directory, rel, lists->room);
 }
@@ -281,17 +282,41 @@ rank_values(IvfLists *lists, ListBest *best)
 
 		if (size < sizeof(IvfListRecord))
 			am_corrupt(lists->rel, InvalidBlockNumber, "A record of the directory is too short.");
+		/* the one list of an index built without rows has no centroid */
+		if (size == sizeof(IvfListRecord))
+		{
+			list_best_add(best, FLT_MAX, i);
+			continue;
+		}
 		center = ivf_plain(index, lists->rel, record + sizeof(IvfListRecord),
 						   size - sizeof(IvfListRecord));
-		distance = index->metric->distance(lists->plain, center);
+		distance = lists->search ? index->metric->distance(lists->plain, center) :
+			ivf_value_distance(index->metric, lists->plain, center);
 		/* NaN, as with a centroid without a direction: behind all others */
 		list_best_add(best, distance < FLT_MAX ? (float) distance : FLT_MAX, i);
 	}
 }
 
+/* all lists by their centroids, whatever codes say */
+static void
+rank_all(IvfLists *lists, ListBest *best)
+{
+	for (uint32 i = 0; i < lists->directory->nlists; i++)
+	{
+		float		distance = list_center_distance(lists->query, center_of(lists, (int) i));
+
+		/* what overflowed is behind all others, but not left out */
+		list_best_add(best, distance < FLT_MAX ? distance : FLT_MAX, i);
+	}
+	list_best_sort(best);
+}
+
 /*
  * ivf_near_lists
  *		The nearest lists, nearest first; returns how many: "wanted" or all.
+ *
+ * If all are wanted, they are in order of their centroids; else codes decide
+ * which are looked at, and now and then a list is missed.
  */
 int
 ivf_near_lists(IvfLists *lists, int wanted, IvfNear *near)
@@ -307,6 +332,8 @@ ivf_near_lists(IvfLists *lists, int wanted, IvfNear *near)
 		rank_values(lists, &best);
 		list_best_sort(&best);
 	}
+	else if (k == (int) directory->nlists)
+		rank_all(lists, &best);
 	else
 	{
 		if (lists->scratch == NULL)

@@ -198,7 +198,7 @@ ivf_shapes(IvfIndex *index)
 			  ivf_row_bytes((ListQuantizer) params->quantizer, params->dim), record, ends);
 	ivf_shape(&index->part, IVF_PAGE_PART, floats ? LIST_RABITQ : LIST_NONE,
 			  ivf_row_bytes(floats ? LIST_RABITQ : LIST_NONE, params->dim), centroid,
-			  !floats && !type->fixed_size);
+			  !floats);
 	ivf_shape(&index->undefined, IVF_PAGE_LIST, LIST_NONE, 0, 0, false);
 }
 

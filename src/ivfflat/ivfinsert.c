@@ -49,7 +49,7 @@ find_list(Relation rel, const IvfIndex *index, IvfDirectory *directory, const Iv
 								palloc(list_query_size(index->place_model, LIST_RABITQ)));
 		list_query_set(query, value->floats);
 	}
-	ivf_lists_init(&lists, index, directory, rel, query, value->plain);
+	ivf_lists_init(&lists, index, directory, rel, query, value->plain, false);
 	if (ivf_near_lists(&lists, 1, near) != 1)
 		elog(ERROR, "no list found in index \"%s\"", RelationGetRelationName(rel));
 	if (quantizer == LIST_NONE)

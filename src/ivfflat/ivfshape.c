@@ -128,8 +128,7 @@ ivf_list_ok(const IvfShape *shape, Page page)
 	Size		bytes = (Size) head->nrows * shape->record_size;
 
 	if (((PageHeader) page)->pd_lower != IVF_PAGE_START + shape->size ||
-		head->nrows > shape->rows || head->npacked * IVF_BLOCK_ROWS > shape->rows ||
-		head->npacked > blocks || head->ncleared > head->nrows ||
+		head->nrows > shape->rows || head->ncleared > head->nrows ||
 		head->ncodes > shape->code_pages || head->nrecords > shape->record_pages)
 		return false;
 	if (shape->ends)
@@ -149,10 +148,7 @@ ivf_list_ok(const IvfShape *shape, Page page)
 		return false;
 	if (shape->row_bytes == 0 || shape->inline_blocks)
 		return head->ncodes == 0;
-	bytes = (Size) head->nrows * shape->row_bytes;
-	if (head->npacked == blocks)
-		bytes = (Size) blocks * shape->block_bytes;
-	return enough_pages(bytes, head->ncodes);
+	return enough_pages((Size) blocks * shape->block_bytes, head->ncodes);
 }
 
 /*--- copies --------------------------------------------------------------*/
@@ -185,7 +181,6 @@ ivf_copy_list(const IvfShape *shape, Buffer buffer, void *memory)
 	copy->blkno = BufferGetBlockNumber(buffer);
 	copy->id = IvfPageGetOpaque(page)->id;
 	copy->nrows = head->nrows;
-	copy->npacked = head->npacked;
 	copy->ncodes = head->ncodes;
 	copy->nrecords = head->nrecords;
 	copy->next = head->next;
@@ -249,14 +244,12 @@ ivf_read_record(Relation rel, const IvfShape *shape, const IvfListCopy *list, in
 
 /*
  * ivf_read_block
- *		A block on code pages: all of it if packed, else the rows there are.
+ *		A block on code pages.
  */
 void
 ivf_read_block(Relation rel, const IvfShape *shape, const IvfListCopy *list, int block,
 			   uint8 *to)
 {
-	int			rows = Min(list->nrows - block * IVF_BLOCK_ROWS, IVF_BLOCK_ROWS);
-
 	ivf_read_stream(rel, list, IVF_PAGE_CODE, (Size) block * shape->block_bytes,
-					block < list->npacked ? shape->block_bytes : rows * shape->row_bytes, to);
+					shape->block_bytes, to);
 }

@@ -105,3 +105,27 @@ ivf_plain(const IvfIndex *index, Relation rel, const uint8 *bytes, Size size)
 		am_corrupt(rel, InvalidBlockNumber, "A stored value is damaged.");
 	return plain;
 }
+
+/*
+ * ivf_value_distance
+ *		How far a plain value is from a centroid, where lists are made and rows
+ *		put into them: finite and at least 0.
+ *
+ * The operator's distance, but for inner products the angle: else the longest
+ * centroid would have all rows.
+ */
+double
+ivf_value_distance(const VecMetric *metric, const struct varlena *a, const struct varlena *b)
+{
+	double		distance = metric->distance(a, b);
+
+	if (metric->kind == VEC_METRIC_IP)
+	{
+		double		product = sqrt(metric->distance(a, a) * metric->distance(b, b));
+
+		distance = product > 0 ? 1 + distance / product : 1;
+	}
+	if (!(distance < 1e30))
+		return 1e30;
+	return Max(distance, 0);
+}

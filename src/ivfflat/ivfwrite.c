@@ -223,35 +223,6 @@ last_extent(IvfWriter *writer)
 	return &writer->extents[writer->nextents - 1];
 }
 
-/* pack what is in row form; all rows of the page are there */
-static void
-pack_blocks(IvfWriter *writer, Extent *extent)
-{
-	const IvfShape *shape = writer->shape;
-	IvfListHead *head = ivf_list_head((Page) extent->page);
-	int			blocks = (head->nrows + IVF_BLOCK_ROWS - 1) / IVF_BLOCK_ROWS;
-	uint8	   *rows;
-
-	if (shape->row_bytes == 0)
-		return;
-	rows = MemoryContextAlloc(writer->group_context, shape->block_bytes);
-	for (int i = 0; i < blocks; i++)
-	{
-		int			n = Min(head->nrows - i * IVF_BLOCK_ROWS, IVF_BLOCK_ROWS);
-		uint8	   *block = shape->inline_blocks ? ivf_list_block(shape, (Page) extent->page, i) :
-			extent->codes + i * shape->block_bytes;
-
-		/* a list goes on in row form, a part never */
-		if (n < IVF_BLOCK_ROWS && shape->kind == IVF_PAGE_LIST)
-			break;
-		memcpy(rows, block, shape->block_bytes);
-		ivf_pack(shape, writer->index->params.dim, rows, n, block);
-		head->npacked++;
-		extent->ncodes = shape->inline_blocks ? 0 : (Size) (i + 1) * shape->block_bytes;
-	}
-	pfree(rows);
-}
-
 /* addresses for the streams of an extent, named on its page */
 static void
 place_streams(IvfWriter *writer, Extent *extent, BlockNumber *next)
@@ -302,8 +273,6 @@ static void
 write_group(IvfWriter *writer, bool more)
 {
 	more = more && writer->shape->kind == IVF_PAGE_LIST;
-	for (int i = 0; i < writer->nextents; i++)
-		pack_blocks(writer, &writer->extents[i]);
 	place_group(writer, more);
 	writer->last = last_extent(writer)->blkno;
 
@@ -395,21 +364,23 @@ add_code(IvfWriter *writer, Extent *extent, const IvfRow *row)
 {
 	const IvfShape *shape = writer->shape;
 	int			place = ivf_list_head((Page) extent->page)->nrows;
+	int			number = place / IVF_BLOCK_ROWS;
+	uint8	   *block;
 
 	if (shape->inline_blocks)
+		block = ivf_list_block(shape, (Page) extent->page, number);
+	else
 	{
-		memcpy(ivf_list_block(shape, (Page) extent->page, place / IVF_BLOCK_ROWS) +
-			   (place % IVF_BLOCK_ROWS) * shape->row_bytes, row->code, shape->row_bytes);
-		return;
+		if (extent->codes == NULL)
+		{
+			extent->codes = MemoryContextAllocZero(writer->group_context,
+												   shape->rows * shape->row_bytes);
+			writer->bytes += shape->rows * shape->row_bytes;
+		}
+		block = extent->codes + number * shape->block_bytes;
+		extent->ncodes = (number + 1) * shape->block_bytes;
 	}
-	if (extent->codes == NULL)
-	{
-		extent->codes = MemoryContextAllocZero(writer->group_context,
-											   shape->rows * shape->row_bytes);
-		writer->bytes += shape->rows * shape->row_bytes;
-	}
-	memcpy(extent->codes + place * shape->row_bytes, row->code, shape->row_bytes);
-	extent->ncodes = (Size) (place + 1) * shape->row_bytes;
+	ivf_block_put(shape, writer->index->params.dim, block, place % IVF_BLOCK_ROWS, row->code);
 }
 
 /*
