@@ -183,7 +183,7 @@ refine_next(IvfScan *so)
 	ivf_refine(so, &so->found[so->next], &result);
 	so->next++;
 	if (so->mode != IVF_ITERATIVE_RELAXED && so->has_last &&
-		ivf_result_cmp(&result, &so->last) < 0)
+		float8_cmp_internal(result.distance, so->last.distance) < 0)
 		add_result(so, &so->late, &result);
 	else
 		push_ready(so, &result);

@@ -189,6 +189,7 @@ ivf_one_list(IvfBuild *build, const QuantConfig *config)
 	IvfCentroids *c = &build->centroids;
 
 	c->nlists = 1;
+	c->values = NULL;
 	if (build->index.params.space == IVF_SPACE_FLOAT)
 	{
 		if (build->index.model == NULL)
