@@ -100,7 +100,7 @@ list_best_sort(ListBest *best)
  *
  * Block b lies at blocks + b * block_stride, its ListBlockTerms at terms +
  * b * terms_stride, aligned for float.  "center" is asked for those only that
- * may be among the nearest, by the bound that epsilon names.  scratch has
+ * may be among the nearest, by the statistical bound (epsilon > 0).  scratch has
  * 2 * (ncenters + LIST_BLOCK) floats.  Returns how many were asked for.
  */
 int
@@ -111,7 +111,6 @@ list_centers(const ListQuery *query, const uint8_t *blocks, size_t block_stride,
 	float	   *estimate = scratch;
 	float	   *lower = scratch + ncenters + LIST_BLOCK;
 	float		length = query->norm;
-	double		dim = query->model->dim;
 	ListPlace	place = {0, {0, 0, 0, INFINITY}};
 	float		threshold;
 	int			asked = 0;
@@ -125,11 +124,6 @@ list_centers(const ListQuery *query, const uint8_t *blocks, size_t block_stride,
 	else
 		place.at.base = query->norm * query->norm;
 	place.at.radius = epsilon * length;
-	if (epsilon < 0)
-	{
-		place.at.radius = (float) (1.05 * sqrt(dim) * (length + query->norm));
-		place.at.shift = query->table_slack;
-	}
 
 	/* the k-th upper bound: what lies above it is not among the nearest */
 	for (int i = 0; i < ncenters; i += LIST_BLOCK)
