@@ -437,7 +437,7 @@ run_queries(Index *index, const Vectors *query, const float *nearest)
 {
 	static const double target[3] = {0.90, 0.95, 0.99};
 	const Options *o = index->options;
-	ListQuantizer table = index->quantizer == LIST_INT8 ? LIST_INT8 : LIST_RABITQ;
+	ListQuantizer table = index->quantizer;
 	static const char *const name[] = {"none", "int8", "rabitq"};
 	Search		search = {0};
 	double		last_recall = 0;

@@ -95,7 +95,7 @@ list_best_sort(ListBest *best)
 
 /*
  * list_centers
- *		The nearest best->k of centers encoded in blocks, with the origin of
+ *		The nearest best->k of centers as blocks of LIST_RABITQ, with the origin of
  *		nav space as their center; sorted, by exact list distance.
  *
  * Block b lies at blocks + b * block_stride, its ListBlockTerms at terms +
@@ -131,9 +131,9 @@ list_centers(const ListQuery *query, const uint8_t *blocks, size_t block_stride,
 		int			n = ncenters - i < LIST_BLOCK ? ncenters - i : LIST_BLOCK;
 		size_t		b = (size_t) (i / LIST_BLOCK);
 
-		list_scan(query, &place, INFINITY, blocks + b * block_stride,
-				  (const ListBlockTerms *) (const void *) (terms + b * terms_stride), n,
-				  estimate + i, lower + i);
+		vec_kernels->scan_block(&query->center_table, blocks + b * block_stride,
+								(const float *) (const void *) (terms + b * terms_stride),
+								&place.at, estimate + i, lower + i);
 		for (int j = i; j < i + n; j++)
 			list_best_add(best, 2 * estimate[j] - lower[j], (uint64_t) j);
 	}
