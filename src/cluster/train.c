@@ -16,9 +16,8 @@
 #include "cluster/cluster_private.h"
 #include "quant/quant.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
+/* pieces that threads do between two ticks */
+#define THREAD_PIECES	32
 
 /* rows a group that the groups are made from, and how often */
 #define GROUP_ROWS		256
@@ -46,16 +45,15 @@ share(const View *view, TaskKind kind, int first, int count)
 		return;
 	}
 #ifdef _OPENMP
-	if (omp_get_max_threads() > 1 && task.npieces > 1)
+	if (task.npieces > 1)
 	{
 		/* tick may longjmp, which must not leave a parallel region */
 		ClusterRun	quiet = *view->run;
-		int			step = omp_get_max_threads() * 8;
 
 		quiet.tick = NULL;
-		for (int i = 0; i < task.npieces; i += step)
+		for (int i = 0; i < task.npieces; i += THREAD_PIECES)
 		{
-			int			end = min_int(task.npieces, i + step);
+			int			end = min_int(task.npieces, i + THREAD_PIECES);
 
 #pragma omp parallel for schedule(dynamic)
 			for (int p = i; p < end; p++)
@@ -237,7 +235,6 @@ find_near_groups(const View *view)
 			double		d = g == h ? -1 : point_between(view, view->lists + g, view->lists + h);
 			int			j;
 
-			/* "score" and "sorted" are not free here: compare again */
 			for (j = n; j > 0; j--)
 			{
 				double		e = near[j - 1] == g ? -1 :

@@ -83,13 +83,15 @@ typedef struct ListQuery
 	ListQuantizer quantizer;
 	float	   *nav;			/* dim floats: R q, in nav space; IP: not centred, see unit */
 	float	   *seen;			/* what centers are compared with: nav; IP: nav less the mean */
-	uint8_t    *lut;			/* or the bytes of int8 */
+	uint8_t    *lut;			/* for one-bit codes: those of centers always are */
+	int8_t	   *levels;			/* for int8 */
 	double		unit;			/* IP: list distances are unit times those of SQL */
 	float		mean_dot;		/* IP: <nav, mean> */
 	float		norm;			/* length of nav */
 	float		slack;			/* rounding that may be in nav, as a length */
-	float		table_slack;	/* most that the table's rounding may be off, in all */
+	float		table_slack;	/* most that rounding of "table" may be off, in all */
 	VecListTable table;
+	VecListTable center_table;
 } ListQuery;
 
 /* where a query stands to a list */

@@ -95,12 +95,12 @@ list_best_sort(ListBest *best)
 
 /*
  * list_centers
- *		The nearest best->k of centers encoded in blocks, with the origin of
+ *		The nearest best->k of centers as blocks of LIST_RABITQ, with the origin of
  *		nav space as their center; sorted, by exact list distance.
  *
  * Block b lies at blocks + b * block_stride, its ListBlockTerms at terms +
  * b * terms_stride, aligned for float.  "center" is asked for those only that
- * may be among the nearest, by the bound that epsilon names.  scratch has
+ * may be among the nearest, by the statistical bound (epsilon > 0).  scratch has
  * 2 * (ncenters + LIST_BLOCK) floats.  Returns how many were asked for.
  */
 int
@@ -111,7 +111,6 @@ list_centers(const ListQuery *query, const uint8_t *blocks, size_t block_stride,
 	float	   *estimate = scratch;
 	float	   *lower = scratch + ncenters + LIST_BLOCK;
 	float		length = query->norm;
-	double		dim = query->model->dim;
 	ListPlace	place = {0, {0, 0, 0, INFINITY}};
 	float		threshold;
 	int			asked = 0;
@@ -125,11 +124,6 @@ list_centers(const ListQuery *query, const uint8_t *blocks, size_t block_stride,
 	else
 		place.at.base = query->norm * query->norm;
 	place.at.radius = epsilon * length;
-	if (epsilon < 0)
-	{
-		place.at.radius = (float) (1.05 * sqrt(dim) * (length + query->norm));
-		place.at.shift = query->table_slack;
-	}
 
 	/* the k-th upper bound: what lies above it is not among the nearest */
 	for (int i = 0; i < ncenters; i += LIST_BLOCK)
@@ -137,9 +131,9 @@ list_centers(const ListQuery *query, const uint8_t *blocks, size_t block_stride,
 		int			n = ncenters - i < LIST_BLOCK ? ncenters - i : LIST_BLOCK;
 		size_t		b = (size_t) (i / LIST_BLOCK);
 
-		list_scan(query, &place, INFINITY, blocks + b * block_stride,
-				  (const ListBlockTerms *) (const void *) (terms + b * terms_stride), n,
-				  estimate + i, lower + i);
+		vec_kernels->scan_block(&query->center_table, blocks + b * block_stride,
+								(const float *) (const void *) (terms + b * terms_stride),
+								&place.at, estimate + i, lower + i);
 		for (int j = i; j < i + n; j++)
 			list_best_add(best, 2 * estimate[j] - lower[j], (uint64_t) j);
 	}

@@ -32,14 +32,6 @@ groups_of(int dim)
 	return (dim + 3) / 4;
 }
 
-static size_t
-table_size(const QuantModel *model, ListQuantizer quantizer)
-{
-	if (quantizer == LIST_INT8)
-		return align_up((size_t) model->dim);
-	return quantizer == LIST_RABITQ ? (size_t) groups_of(model->dim) * 16 : 0;
-}
-
 /*
  * list_query_size
  *		Bytes of a query with its arrays.
@@ -49,7 +41,9 @@ list_query_size(const QuantModel *model, ListQuantizer quantizer)
 {
 	size_t		floats = align_up(((size_t) model->dim + 3) * sizeof(float));
 
-	return align_up(sizeof(ListQuery)) + 2 * floats + table_size(model, quantizer);
+	return align_up(sizeof(ListQuery)) + 2 * floats +
+		align_up((size_t) groups_of(model->dim) * 16) +
+		(quantizer == LIST_INT8 ? align_up((size_t) model->dim) : 0);
 }
 
 /*
@@ -70,10 +64,12 @@ list_query_init(const QuantModel *model, ListQuantizer quantizer, void *memory)
 	query->nav = (float *) (void *) next;
 	query->seen = model->metric == QUANT_IP ? (float *) (void *) (next + floats) : query->nav;
 	query->lut = (uint8_t *) next + 2 * floats;
+	query->levels = (int8_t *) query->lut + align_up((size_t) groups_of(model->dim) * 16);
 	query->table.dim = model->dim;
 	query->table.ngroups = groups_of(model->dim);
 	query->table.lut = query->lut;
-	query->table.levels = (const int8_t *) query->lut;
+	query->table.levels = query->levels;
+	query->center_table = query->table;
 	/* groups end beyond dim */
 	memset(query->nav + model->dim, 0, 3 * sizeof(float));
 	return query;
@@ -107,7 +103,8 @@ map_product_query(ListQuery *query, const float *q)
 static void
 make_lut(ListQuery *query)
 {
-	int			ngroups = query->table.ngroups;
+	VecListTable *table = &query->center_table;
+	int			ngroups = table->ngroups;
 	float		widest = 0;
 	double		sum = 0;
 	float		inverse_step;
@@ -120,11 +117,11 @@ make_lut(ListQuery *query)
 		widest = width > widest ? width : widest;
 		sum += width;
 	}
-	query->table.step = 2 * widest / 255;
-	query->table.bias = (float) -sum;
-	inverse_step = query->table.step > 0 ? 1 / query->table.step : 0;
+	table->step = 2 * widest / 255;
+	table->bias = (float) -sum;
+	inverse_step = table->step > 0 ? 1 / table->step : 0;
 	if (!isfinite(inverse_step))
-		inverse_step = query->table.step = 0;
+		inverse_step = table->step = 0;
 
 	for (int g = 0; g < ngroups; g++)
 	{
@@ -150,7 +147,7 @@ make_lut(ListQuery *query)
 	}
 
 	/* half a step for each group, and 1 % for the rounding of it all */
-	query->table_slack = query->table.step > 0 ? 0.505f * query->table.step * (float) ngroups :
+	query->table_slack = table->step > 0 ? 0.505f * table->step * (float) ngroups :
 		(float) (2 * sum);
 }
 
@@ -158,7 +155,7 @@ make_lut(ListQuery *query)
 static void
 make_levels(ListQuery *query)
 {
-	int8_t	   *levels = (int8_t *) query->lut;
+	int8_t	   *levels = query->levels;
 	int			dim = query->model->dim;
 	float		largest = 0;
 	float		step;
@@ -200,10 +197,11 @@ list_query_set(ListQuery *query, const float *q)
 	else
 		query->slack = quant_map(query->model, q, query->nav);
 	query->norm = (float) sqrt(vec_kernels->normsq_f32(query->nav, query->model->dim));
+	make_lut(query);
 	if (query->quantizer == LIST_INT8)
 		make_levels(query);
-	else if (query->quantizer == LIST_RABITQ)
-		make_lut(query);
+	else
+		query->table = query->center_table;
 }
 
 /*
