@@ -268,7 +268,7 @@ typedef struct IvfLists
 	const IvfIndex *index;
 	IvfDirectory *directory;
 	Relation	rel;
-	ListQuery  *query;			/* IVF_SPACE_FLOAT; its quantizer is LIST_RABITQ */
+	ListQuery  *query;			/* IVF_SPACE_FLOAT */
 	const struct varlena *plain;	/* IVF_SPACE_VALUE */
 	bool		search;			/* else: where does a row go? */
 	const uint8 *blocks;

@@ -256,7 +256,7 @@ take_block(IvfScan *so, Current *current, const uint8 *block, int first, int n,
 {
 	float		estimate[LIST_BLOCK];
 	float		lower[LIST_BLOCK];
-	uint32		mask = list_scan(so->rows, current->place, threshold(so), IvfBlockCodes(block),
+	uint32		mask = list_scan(so->list_query, current->place, threshold(so), IvfBlockCodes(block),
 								 IvfBlockTerms(block), n, estimate, lower);
 
 	while (mask != 0)
@@ -385,7 +385,7 @@ read_list(IvfScan *so, const IvfNear *near)
 		const uint8 *record = ivf_list_record(so->index, so->directory, so->rel, near->list,
 											  so->lists.room, &size);
 
-		list_place(so->rows, (const float *) (record + sizeof(IvfListRecord)), so->epsilon,
+		list_place(so->list_query, (const float *) (record + sizeof(IvfListRecord)), so->epsilon,
 				   &place);
 	}
 	while (BlockNumberIsValid(blkno))
@@ -457,8 +457,8 @@ ivf_found_bound(const IvfScan *so, const IvfFound *found)
 	if (!so->codes)
 		return found->key;
 	if (so->epsilon < 0)
-		return list_bound_to_sql(so->rows, (float) found->key);
-	return list_to_sql(so->rows, (float) found->key);
+		return list_bound_to_sql(so->list_query, (float) found->key);
+	return list_to_sql(so->list_query, (float) found->key);
 }
 
 /* start reading the pages of records that come next */

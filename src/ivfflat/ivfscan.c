@@ -427,17 +427,10 @@ set_queries(IvfScan *so)
 	const IvfIndex *index = so->index;
 	ListQuantizer quantizer = (ListQuantizer) index->params.quantizer;
 
-	so->centers = list_query_init(index->model, LIST_RABITQ,
-								  palloc(list_query_size(index->model, LIST_RABITQ)));
-	list_query_set(so->centers, so->query.floats);
 	so->codes = quantizer != LIST_NONE;
-	so->rows = so->centers;
-	if (quantizer == LIST_INT8)
-	{
-		so->rows = list_query_init(index->model, quantizer,
-								   palloc(list_query_size(index->model, quantizer)));
-		list_query_set(so->rows, so->query.floats);
-	}
+	so->list_query = list_query_init(index->model, quantizer,
+									 palloc(list_query_size(index->model, quantizer)));
+	list_query_set(so->list_query, so->query.floats);
 	so->floats = palloc(sizeof(float) * index->params.dim);
 	index->metric->type->to_floats(so->query.plain, so->floats);
 	so->norm = refine_query_norm(so->floats, index->params.dim);
@@ -514,7 +507,7 @@ start_scan(IndexScanDesc scan, IvfScan *so)
 	so->index = ivf_open(so->rel, &so->directory);	/* pinned by the context */
 	set_query(so);
 	so->constant = so->isnull || !so->query.defined;
-	ivf_lists_init(&so->lists, so->index, so->directory, so->rel, so->centers, so->query.plain,
+	ivf_lists_init(&so->lists, so->index, so->directory, so->rel, so->list_query, so->query.plain,
 				   true);
 	if (so->constant)
 	{

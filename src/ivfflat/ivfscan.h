@@ -72,8 +72,7 @@ typedef struct IvfScan
 	IvfValue	query;
 	float	   *floats;			/* elements of the query as given, for records */
 	double		norm;			/* refine_query_norm() of these */
-	ListQuery  *centers;		/* ranks lists */
-	ListQuery  *rows;			/* estimates rows; may be the same */
+	ListQuery  *list_query;		/* IVF_SPACE_FLOAT: ranks lists, estimates rows */
 	IvfLists	lists;
 
 	/* the stage */
