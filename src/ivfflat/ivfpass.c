@@ -14,6 +14,7 @@
 
 #include <math.h>
 
+#include "executor/instrument.h"
 #include "ivfflat/ivfscan.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
@@ -26,6 +27,9 @@
 
 /* records whose pages are read ahead */
 #define RECORDS_AHEAD	8
+
+/* rows of a pass are sorted as they are asked for, so many at once */
+#define SORT_STEP		32
 
 /*
  * ivf_found_cmp
@@ -189,19 +193,38 @@ add_found(IvfScan *so, const IvfFound *found)
 
 /*--- list pages ----------------------------------------------------------*/
 
+/*
+ * ivf_blocks_read
+ *		Blocks that this backend has read because they were not in the cache.
+ */
+int64
+ivf_blocks_read(void)
+{
+	return pgBufferUsage.shared_blks_read + pgBufferUsage.local_blks_read;
+}
+
+/*
+ * Start reading a page that is needed soon.  To find that it is in the cache
+ * takes as long as to pin it: so only if the scan has met one that was not.
+ */
+static void
+prefetch(IvfScan *so, BlockNumber blkno)
+{
+	if (ivf_blocks_read() != so->blocks_read && BlockNumberIsValid(blkno) &&
+		am_block_exists(so->rel, blkno))
+		PrefetchBuffer(so->rel, MAIN_FORKNUM, blkno);
+}
+
 /* lock a list page; what it says can be relied upon */
 static Buffer
 read_list_page(IvfScan *so, const IvfShape *shape, BlockNumber blkno, uint32 id)
 {
 	Buffer		buffer = ivf_read(so->rel, blkno, BUFFER_LOCK_SHARE, shape->kind, id);
 	Page		page = BufferGetPage(buffer);
-	BlockNumber next;
 
 	if (!ivf_list_ok(shape, page))
 		am_corrupt(so->rel, blkno, "The counts of a list page do not agree.");
-	next = ivf_list_head(page)->next;
-	if (BlockNumberIsValid(next) && am_block_exists(so->rel, next))
-		PrefetchBuffer(so->rel, MAIN_FORKNUM, next);
+	prefetch(so, ivf_list_head(page)->next);
 	return buffer;
 }
 
@@ -349,9 +372,8 @@ take_values(IvfScan *so, Current *current)
 			{
 				buffer = ivf_read(so->rel, copy->records[number], BUFFER_LOCK_SHARE,
 								  IVF_PAGE_RECORD, copy->id);
-				if (number + 1 < (Size) copy->nrecords &&
-					am_block_exists(so->rel, copy->records[number + 1]))
-					PrefetchBuffer(so->rel, MAIN_FORKNUM, copy->records[number + 1]);
+				if (number + 1 < (Size) copy->nrecords)
+					prefetch(so, copy->records[number + 1]);
 			}
 			distance = value_distance(so, IvfPageData(BufferGetPage(buffer)) +
 									  start % IVF_PAGE_ROOM, size);
@@ -419,8 +441,8 @@ read_list(IvfScan *so, const IvfNear *near)
 /*
  * ivf_pass
  *		Read the lists of the stage; so->found has the nearest rows behind
- *		so->cut afterwards, nearest first, and so->full says whether there are
- *		more.
+ *		so->cut afterwards, and so->full says whether there are more, behind
+ *		so->limit.
  */
 void
 ivf_pass(IvfScan *so)
@@ -428,20 +450,38 @@ ivf_pass(IvfScan *so)
 	MemoryContextReset(so->pass_context);
 	so->npages = 0;
 	so->nfound = 0;
+	so->nsorted = 0;
 	so->next = 0;
 	so->full = false;
 	for (int i = so->first_list; i < so->end_list; i++)
 	{
-		if (i + READ_AHEAD < so->end_list &&
-			am_block_exists(so->rel, so->ranked[i + READ_AHEAD].first))
-			PrefetchBuffer(so->rel, MAIN_FORKNUM, so->ranked[i + READ_AHEAD].first);
+		if (i + READ_AHEAD < so->end_list)
+			prefetch(so, so->ranked[i + READ_AHEAD].first);
 		read_list(so, &so->ranked[i]);
 	}
 	if (so->nfound > so->keep)
 		drop_far(so);
-	sort_found(so->found, (size_t) so->nfound);
-	if (so->full)
-		so->limit = so->found[so->nfound - 1];
+}
+
+/*
+ * ivf_next_found
+ *		The nearest row of the pass that was not refined: so->next < so->nfound.
+ */
+const IvfFound *
+ivf_next_found(IvfScan *so)
+{
+	if (so->next == so->nsorted)
+	{
+		IvfFound   *rest = so->found + so->nsorted;
+		int			left = so->nfound - so->nsorted;
+		int			n = Min(left, Max(SORT_STEP, so->nsorted));
+
+		if (n < left)
+			select_nearest(rest, left, n - 1);
+		sort_found(rest, (size_t) n);
+		so->nsorted += n;
+	}
+	return &so->found[so->next];
 }
 
 /*--- distances -----------------------------------------------------------*/
@@ -469,8 +509,8 @@ read_ahead(IvfScan *so, const IvfFound *found)
 	Size		number = ivf_record_start(&so->index->list, copy->ends, found->place) /
 		IVF_PAGE_ROOM;
 
-	if (number < (Size) copy->nrecords && am_block_exists(so->rel, copy->records[number]))
-		PrefetchBuffer(so->rel, MAIN_FORKNUM, copy->records[number]);
+	if (number < (Size) copy->nrecords)
+		prefetch(so, copy->records[number]);
 }
 
 /* by its record, which is copied if it lies on two pages */
@@ -525,7 +565,7 @@ ivf_refine(IvfScan *so, const IvfFound *found, IvfResult *result)
 		RefineResult refined;
 		int			ahead = so->next + RECORDS_AHEAD;
 
-		if (ahead < so->nfound)
+		if (ahead < so->nsorted)
 			read_ahead(so, &so->found[ahead]);
 		refined = record_distance(so, found);
 		result->distance = so->recheck ? refined.bound : refined.distance;

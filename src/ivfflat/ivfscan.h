@@ -61,6 +61,7 @@ typedef struct IvfScan
 	IvfPhase	phase;
 	IvfIterativeScan mode;
 	Size		memory;
+	int64		blocks_read;	/* by this backend, when the scan began */
 
 	/* the query */
 	Datum		value;
@@ -92,6 +93,7 @@ typedef struct IvfScan
 	IvfFound	limit;			/* valid if full: the last that is kept */
 	IvfFound	cut;			/* valid if has_cut: kept by earlier passes up to here */
 	bool		has_cut;
+	int			nsorted;		/* of "found", nearest first */
 	int			next;			/* next in "found" to be refined */
 	uint32		npages;
 	uint32		page_room;
@@ -118,7 +120,9 @@ typedef struct IvfScan
 
 /* ivfpass.c */
 extern int	ivf_found_cmp(const IvfFound *a, const IvfFound *b);
+extern int64 ivf_blocks_read(void);
 extern void ivf_pass(IvfScan *so);
+extern const IvfFound *ivf_next_found(IvfScan *so);
 extern void ivf_refine(IvfScan *so, const IvfFound *found, IvfResult *result);
 extern double ivf_found_bound(const IvfScan *so, const IvfFound *found);
 
