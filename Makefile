@@ -62,6 +62,7 @@ OBJS = \
 	src/am/am_index.o \
 	src/am/am_validate.o \
 	src/am/am_sample.o \
+	src/am/am_parallel.o \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
@@ -96,6 +97,7 @@ OBJS = \
 	src/ivfflat/ivfvalues.o \
 	src/ivfflat/ivfcentroids.o \
 	src/ivfflat/ivfassign.o \
+	src/ivfflat/ivfshare.o \
 	src/ivfflat/ivfparallel.o \
 	src/ivfflat/ivfbuild.o \
 	src/ivfflat/ivfinsert.o \

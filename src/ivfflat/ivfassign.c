@@ -29,6 +29,22 @@
 #define UNDEFINED_LIST(build)	((build)->centroids.nlists)
 
 /*
+ * ivf_new_sort
+ *		A sort by list; memory is in kB.
+ */
+Tuplesortstate *
+ivf_new_sort(IvfBuild *build, SortCoordinate coordinate, int memory)
+{
+	AttrNumber	attributes[1] = {1};
+	Oid			operators[1] = {Int4LessOperator};
+	Oid			collations[1] = {InvalidOid};
+	bool		nulls_first[1] = {false};
+
+	return tuplesort_begin_heap(build->desc, 1, attributes, operators, collations, nulls_first,
+								memory, coordinate, TUPLESORT_NONE);
+}
+
+/*
  * ivf_assign_begin
  *		Memory for a participant, and its sort; memory is in kB.
  */
@@ -36,18 +52,13 @@ void
 ivf_assign_begin(IvfBuild *build, SortCoordinate coordinate, int memory)
 {
 	const IvfIndex *index = &build->index;
-	AttrNumber	attributes[1] = {1};
-	Oid			operators[1] = {Int4LessOperator};
-	Oid			collations[1] = {InvalidOid};
-	bool		nulls_first[1] = {false};
 	Size		row_size = sizeof(float) * index->params.dim;
 
 	build->desc = CreateTemplateTupleDesc(2);
 	TupleDescInitEntry(build->desc, 1, "list", INT4OID, -1, 0);
 	TupleDescInitEntry(build->desc, 2, "row", BYTEAOID, -1, 0);
 	build->slot = MakeSingleTupleTableSlot(build->desc, &TTSOpsVirtual);
-	build->sort = tuplesort_begin_heap(build->desc, 1, attributes, operators, collations,
-									   nulls_first, memory, coordinate, TUPLESORT_NONE);
+	build->sort = ivf_new_sort(build, coordinate, memory);
 
 	build->batch_rows = (int) Max(LEAST_BATCH, Min(MOST_BATCH, BATCH_BYTES / row_size));
 	build->batch_context = AllocSetContextCreate(build->context, "ivfflat batch",

@@ -236,6 +236,8 @@ begin_build(Relation heap, Relation rel, IndexInfo *info, QuantConfig *config)
 
 	build->context = AllocSetContextCreate(CurrentMemoryContext, "ivfflat build",
 										   ALLOCSET_DEFAULT_SIZES);
+	build->train_context = AllocSetContextCreate(build->context, "ivfflat training",
+												 ALLOCSET_DEFAULT_SIZES);
 	build->heap = heap;
 	build->rel = rel;
 	build->info = info;
@@ -258,21 +260,46 @@ init_shared(IvfBuild *build)
 	shared->rel = RelationGetRelid(build->rel);
 	shared->concurrent = build->info->ii_Concurrent;
 	shared->params = build->index.params;
-	shared->nlists = build->centroids.nlists;
 	pg_atomic_init_u64(&shared->rows_done, 0);
 	pg_atomic_init_u64(&shared->rows_indexed, 0);
 	pg_atomic_init_u64(&shared->heap_rows, 0);
 	pg_atomic_init_u32(&shared->broken_hot_chain, 0);
 }
 
-/* what assigning leaves of the memory, in kB */
-static int
-sort_memory(const IvfBuild *build)
+/* in this process alone */
+static void
+assign_serially(IvfBuild *build)
 {
-	Size		left = build->limit > 2 * build->centroids.area_size ?
-		build->limit - build->centroids.area_size : build->limit / 2;
+	void	   *memory = MemoryContextAllocHuge(build->context, add_size(ivf_share_size(build), 64));
 
-	return (int) Min(Max(left / 1024, 64), INT_MAX);
+	memory = (void *) TYPEALIGN(64, memory);
+	ivf_share(build, memory);
+	ivf_attach(build, memory);
+	MemoryContextReset(build->train_context);
+	ivf_assign_begin(build, NULL, build->sort_memory);
+	ivf_assign_scan(build, NULL);
+}
+
+/* every row to its list; what participants share, if there are several */
+static IvfLeader *
+assign(IvfBuild *build)
+{
+	int			workers = build_workers_compat(build->heap, build->rel, build->info);
+	Size		centroids = ivf_share_size(build);
+	IvfLeader  *leader = NULL;
+
+	build->sort_memory = (int)
+		(Max(build->limit - Min(centroids, build->limit / 2), 64 * 1024) / 1024);
+	if (workers > 0)
+		leader = ivf_parallel_begin(build, workers);
+	if (leader == NULL)
+	{
+		assign_serially(build);
+		return NULL;
+	}
+	MemoryContextReset(build->train_context);
+	ivf_parallel_scan(leader, build);
+	return leader;
 }
 
 /*
@@ -288,23 +315,13 @@ ivfbuild(Relation heap, Relation rel, IndexInfo *info)
 	IndexBuildResult *result = palloc0(sizeof(IndexBuildResult));
 	QuantConfig config;
 	IvfBuild   *build = begin_build(heap, rel, info, &config);
-	IvfLeader  *leader = NULL;
-	int			workers;
+	IvfLeader  *leader;
 
 	ivf_train(build, &config);
 	init_shared(build);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_ASSIGN);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) build->table_rows);
-	workers = build_workers_compat(heap, rel, info);
-	if (workers > 0)
-		leader = ivf_parallel_begin(build, workers);
-	if (leader != NULL)
-		ivf_parallel_scan(leader, build);
-	else
-	{
-		ivf_assign_begin(build, NULL, sort_memory(build));
-		ivf_assign_scan(build, NULL);
-	}
+	leader = assign(build);
 
 	result->heap_tuples = (double) pg_atomic_read_u64(&build->shared->heap_rows);
 	result->index_tuples = (double) pg_atomic_read_u64(&build->shared->rows_indexed);

@@ -8,6 +8,7 @@
  *	ivfvalues.c		centroids that are plain values
  *	ivfcentroids.c	centroids from a table
  *	ivfassign.c		rows to lists: a participant's part of the table scan
+ *	ivfshare.c		centroids in one piece of memory
  *	ivfparallel.c	starting and ending parallel workers
  *	ivfbuild.c		the build from start to end; writing
  *
@@ -24,6 +25,7 @@
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
 #include "port/atomics.h"
+#include "storage/dsm.h"
 #include "utils/tuplesort.h"
 
 /* what participants see of each other: in dynamic shared memory if there are workers */
@@ -33,7 +35,8 @@ typedef struct IvfBuildShared
 	Oid			rel;
 	bool		concurrent;
 	IvfParams	params;
-	int			nlists;
+	int			memory;			/* kB for the sort of a participant */
+	dsm_handle	centroids;		/* ivfshare.c */
 	pg_atomic_uint64 rows_done;
 	pg_atomic_uint64 rows_indexed;
 	pg_atomic_uint64 heap_rows;
@@ -64,8 +67,10 @@ typedef struct IvfBuild
 	IvfIndex	index;			/* parameters, model and shapes only */
 	IvfCentroids centroids;
 	MemoryContext context;
+	MemoryContext train_context;	/* until centroids are made */
 	double		table_rows;		/* estimated */
 	Size		limit;			/* maintenance_work_mem */
+	int			sort_memory;	/* kB that centroids leave of it */
 
 	/* rows to lists */
 	Tuplesortstate *sort;
@@ -110,7 +115,13 @@ extern int	ivf_cluster_values(IvfBuild *build, struct varlena **rows, int nrows,
 /* ivfcentroids.c */
 extern int	ivf_read_centroids(IvfBuild *build, const char *table, struct varlena ***values);
 
+/* ivfshare.c */
+extern Size ivf_share_size(const IvfBuild *build);
+extern void ivf_share(const IvfBuild *build, void *memory);
+extern void ivf_attach(IvfBuild *build, void *memory);
+
 /* ivfassign.c */
+extern Tuplesortstate *ivf_new_sort(IvfBuild *build, SortCoordinate coordinate, int memory);
 extern void ivf_assign_begin(IvfBuild *build, SortCoordinate coordinate, int memory);
 extern void ivf_assign_scan(IvfBuild *build, struct TableScanDescData *scan);
 

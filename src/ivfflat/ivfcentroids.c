@@ -54,7 +54,7 @@ check_type(const IvfBuild *build, const char *table, TupleDesc desc)
 		complain(table, "Its first column is not of the indexed type.");
 }
 
-/* check a centroid and copy it to the build's context */
+/* check a centroid and copy it to build->train_context */
 static struct varlena *
 take_centroid(const IvfBuild *build, const char *table, HeapTuple tuple, TupleDesc desc)
 {
@@ -72,14 +72,14 @@ take_centroid(const IvfBuild *build, const char *table, HeapTuple tuple, TupleDe
 		complain(table, "One of the centroids has other dimensions than the indexed column.");
 	if (!metric->is_defined(plain))
 		complain(table, "One of the centroids has no direction.");
-	copy = MemoryContextAlloc(build->context, VARSIZE(plain));
+	copy = MemoryContextAlloc(build->train_context, VARSIZE(plain));
 	memcpy(copy, plain, VARSIZE(plain));
 	return copy;
 }
 
 /*
  * ivf_read_centroids
- *		The centroids of a table, copied to the build's context; how many.
+ *		The centroids of a table, copied to build->train_context; how many.
  *
  * Raises 22023 if they will not do, what reading a table raises, and 54000 if
  * maintenance_work_mem is too small for them.
@@ -93,7 +93,7 @@ ivf_read_centroids(IvfBuild *build, const char *table, struct varlena ***values)
 	Size		bytes = 0;
 	int			n = 0;
 
-	taken = MemoryContextAllocZero(build->context, sizeof(struct varlena *) * IVF_MAX_LISTS);
+	taken = MemoryContextAllocZero(build->train_context, sizeof(struct varlena *) * IVF_MAX_LISTS);
 	SPI_connect();
 	portal = SPI_cursor_open_with_args(NULL, psprintf("SELECT * FROM %s", name), 0, NULL, NULL,
 									   NULL, true, 0);

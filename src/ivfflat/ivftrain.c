@@ -146,7 +146,7 @@ report_little_data(int rows, int lists)
 static void *
 get_memory(IvfBuild *build, Size size)
 {
-	return (void *) TYPEALIGN(64, MemoryContextAllocHuge(build->context, add_size(size, 64)));
+	return (void *) TYPEALIGN(64, MemoryContextAllocHuge(build->train_context, add_size(size, 64)));
 }
 
 /* the images of centroids in nav space */
@@ -157,7 +157,7 @@ map_centers(IvfBuild *build)
 	Size		dim = build->index.params.dim;
 	const float *centroids = cluster_centroids(c->area);
 
-	c->centers = MemoryContextAllocHuge(build->context, centers_size(build, c->nlists));
+	c->centers = MemoryContextAllocHuge(build->train_context, centers_size(build, c->nlists));
 	for (int i = 0; i < c->nlists; i++)
 		quant_map(build->index.model, centroids + i * dim, c->centers + i * dim);
 }
@@ -194,7 +194,7 @@ ivf_one_list(IvfBuild *build, const QuantConfig *config)
 	{
 		if (build->index.model == NULL)
 			train_model(build, config, NULL, 0);
-		c->centers = MemoryContextAllocZero(build->context, centers_size(build, 1));
+		c->centers = MemoryContextAllocZero(build->train_context, centers_size(build, 1));
 	}
 }
 
@@ -245,22 +245,19 @@ train_values(IvfBuild *build, Size value_bytes)
 						maintenance_work_mem / 1024),
 				 errhint("Increase maintenance_work_mem, or build with fewer lists.")));
 	sample = new_sample(build, (int) Max(Min(room, memory), wanted));
-	rows.values = MemoryContextAllocZero(build->context,
+	rows.values = MemoryContextAllocZero(build->train_context,
 										 mul_size(sizeof(struct varlena *), sample.room));
 	sample.store = store_row;
 	sample.context = &rows;
 	am_sample(&sample);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_TRAIN);
-	c->values = MemoryContextAllocZero(build->context,
+	c->values = MemoryContextAllocZero(build->train_context,
 									   mul_size(sizeof(struct varlena *), wanted));
 	c->nlists = sample.nrows > 0 ?
 		ivf_cluster_values(build, rows.values, sample.nrows, wanted, c->values) : 0;
 	if (build->index.params.lists > 0)
 		report_little_data(c->nlists, wanted);
-	for (int i = 0; i < sample.nrows; i++)
-		pfree(rows.values[i]);
-	pfree(rows.values);
 }
 
 /*--- centroids from a table ----------------------------------------------*/

@@ -90,7 +90,7 @@ static const ClusterOps value_ops = {
 /*
  * ivf_cluster_values
  *		Choose at most "lists" centroids among nrows > 0 plain values; copies of
- *		them, in the build's context, go to "values".  Returns how many.
+ *		them, in build->train_context, go to "values".  Returns how many.
  */
 int
 ivf_cluster_values(IvfBuild *build, struct varlena **rows, int nrows, int lists,
@@ -99,18 +99,18 @@ ivf_cluster_values(IvfBuild *build, struct varlena **rows, int nrows, int lists,
 	Values		state = {.metric = build->index.metric, .rows = rows};
 	ClusterConfig config = {.rows = nrows, .lists = lists, .seed = 42};
 	ClusterRun	run = {.ops = &value_ops, .ops_context = &state, .tick = ivf_build_tick};
-	void	   *memory = MemoryContextAllocHuge(build->context, cluster_area_size(&config) + 64);
+	void	   *memory = MemoryContextAllocHuge(build->train_context, cluster_area_size(&config) + 64);
 	ClusterArea *area = cluster_area_init((void *) TYPEALIGN(64, memory), &config);
 	int			n;
 
-	state.row_of = MemoryContextAllocZero(build->context,
+	state.row_of = MemoryContextAllocZero(build->train_context,
 										  sizeof(int32_t) * cluster_ops_centroids(&config));
 	n = cluster_train(area, nrows, &run);
 	for (int i = 0; i < n; i++)
 	{
 		const struct varlena *row = rows[state.row_of[i]];
 
-		values[i] = MemoryContextAlloc(build->context, VARSIZE(row));
+		values[i] = MemoryContextAlloc(build->train_context, VARSIZE(row));
 		memcpy(values[i], row, VARSIZE(row));
 	}
 	pfree(state.row_of);
