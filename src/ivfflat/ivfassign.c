@@ -72,7 +72,8 @@ ivf_assign_begin(IvfBuild *build, SortCoordinate coordinate, int memory)
 	build->tuple = MemoryContextAlloc(build->context, VARHDRSZ + MAXIMUM_ALIGNOF +
 									  sizeof(IvfTuple) + index->list.row_bytes +
 									  index->list.record_size + 2 * MAXIMUM_ALIGNOF);
-	build->nav = MemoryContextAlloc(build->context, row_size);
+	if (index->params.space == IVF_SPACE_FLOAT)
+		build->nav = MemoryContextAlloc(build->context, row_size);
 	if (build->centroids.area == NULL)
 		return;
 	build->floats = MemoryContextAllocHuge(build->context, mul_size(row_size, build->batch_rows));

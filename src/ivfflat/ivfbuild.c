@@ -137,7 +137,8 @@ write_directory(IvfBuild *build, IvfWriter *writer, const IvfListRecord *records
 	const IvfCentroids *c = &build->centroids;
 	uint8	   *record = palloc(MAXALIGN(index->part.record_size) + MAXIMUM_ALIGNOF);
 	uint8	   *code = palloc(Max(index->part.row_bytes, 1));
-	float	   *origin = palloc0(sizeof(float) * index->params.dim);
+	float	   *origin = index->part.row_bytes == 0 ? NULL :
+		palloc0(sizeof(float) * index->params.dim);
 
 	ivf_writer_start(writer, &index->part, id);
 	for (int i = 0; i < c->nlists; i++)

@@ -40,6 +40,9 @@
 /* part of the pages that are cached, of an index no larger than the cache */
 #define CACHED_PART			0.95
 
+/* how often a list is read when all its rows are returned, about */
+#define PASSES				3
+
 /* records read before the first row can be returned */
 #define FIRST_RECORDS		40.0
 
@@ -176,9 +179,10 @@ ivfcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_co
 	first += cost_of(&shape, records * shape.record_pages, records * shape.record_operators);
 
 	*startup = costs.indexStartupCost + first;
-	*total = costs.indexStartupCost + first + lists_cost(&shape, shape.lists) +
+	*total = costs.indexStartupCost + first + PASSES * lists_cost(&shape, shape.lists) +
 		cost_of(&shape, shape.rows * shape.record_pages, shape.rows * shape.record_operators) +
-		shape.rows * cpu_index_tuple_cost;
+		shape.rows * (cpu_index_tuple_cost +
+					  2 * log2(Max(shape.rows, 2)) * cpu_operator_cost);
 	*selectivity = costs.indexSelectivity;
 	*correlation = 0;
 	*pages = shape.pages;

@@ -76,6 +76,7 @@ ivf_insert_value(Relation rel, const IvfIndex *index, IvfDirectory *directory,
 				 const IvfValue *value, ItemPointer tid)
 {
 	IvfRow		row = {.tid = *tid};
+	float	   *scratch = NULL;
 	uint8	   *record;
 	IvfNear		near;
 
@@ -86,8 +87,9 @@ ivf_insert_value(Relation rel, const IvfIndex *index, IvfDirectory *directory,
 	}
 	row.code = find_list(rel, index, directory, value, &near);
 	record = palloc(MAXALIGN(index->list.record_size + MAXIMUM_ALIGNOF));
-	row.record_bytes = ivf_record(index, value->plain, palloc(sizeof(float) * index->params.dim),
-								  record);
+	if (index->params.space == IVF_SPACE_FLOAT)
+		scratch = palloc(sizeof(float) * index->params.dim);
+	row.record_bytes = ivf_record(index, value->plain, scratch, record);
 	row.record = record;
 	ivf_append(rel, index, &index->list, near.first, near.id, &row);
 }
