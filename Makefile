@@ -99,7 +99,11 @@ OBJS = \
 	src/ivfflat/ivfassign.o \
 	src/ivfflat/ivfshare.o \
 	src/ivfflat/ivfparallel.o \
+	src/ivfflat/ivfsorted.o \
 	src/ivfflat/ivfbuild.o \
+	src/ivfflat/ivftargets.o \
+	src/ivfflat/ivfrewrite.o \
+	src/ivfflat/ivfmaintain.o \
 	src/ivfflat/ivfinsert.o \
 	src/ivfflat/ivfpass.o \
 	src/ivfflat/ivfscan.o \

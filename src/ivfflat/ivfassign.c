@@ -87,9 +87,12 @@ ivf_assign_begin(IvfBuild *build, SortCoordinate coordinate, int memory)
 
 /*--- a batch -------------------------------------------------------------*/
 
-/* the nearest centroid that is a plain value */
-static int
-place_value(const IvfBuild *build, const struct varlena *plain)
+/*
+ * ivf_place_value
+ *		The list of a plain value, where centroids are plain values.
+ */
+int
+ivf_place_value(const IvfBuild *build, const struct varlena *plain)
 {
 	const IvfCentroids *c = &build->centroids;
 	int			best = 0;
@@ -124,13 +127,16 @@ place_batch(IvfBuild *build)
 	for (int i = 0; i < build->nbatch; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		build->lists[i] = place_value(build, build->plains[i]);
+		build->lists[i] = ivf_place_value(build, build->plains[i]);
 	}
 }
 
-/* give a row to the sort */
-static void
-put_tuple(IvfBuild *build, int list, Size size)
+/*
+ * ivf_put_tuple
+ *		Give the row in build->tuple, of so many bytes, to the sort.
+ */
+void
+ivf_put_tuple(IvfBuild *build, int list, Size size)
 {
 	SET_VARSIZE(build->tuple, VARHDRSZ + size);
 	ExecClearTuple(build->slot);
@@ -171,7 +177,7 @@ put_row(IvfBuild *build, int i)
 	}
 	memcpy(build->tuple + VARHDRSZ, &head, sizeof(head));
 	record = ivf_record(index, build->plains[i], build->nav, at + code);
-	put_tuple(build, list, sizeof(IvfTuple) + code + record);
+	ivf_put_tuple(build, list, sizeof(IvfTuple) + code + record);
 }
 
 /* place and sort the rows gathered */
@@ -205,7 +211,7 @@ put_undefined(IvfBuild *build, ItemPointer tid)
 	memset(&head, 0, sizeof(head));
 	head.tid = *tid;
 	memcpy(build->tuple + VARHDRSZ, &head, sizeof(head));
-	put_tuple(build, UNDEFINED_LIST(build), sizeof(IvfTuple));
+	ivf_put_tuple(build, UNDEFINED_LIST(build), sizeof(IvfTuple));
 	pg_atomic_fetch_add_u64(&build->shared->rows_indexed, 1);
 }
 

@@ -27,83 +27,16 @@
 /* ids: lists from 1 on, then that of the undefined, then the directory's */
 #define FIRST_ID	1
 
-/* what a row of the sort was made from */
-typedef struct Sorted
-{
-	TupleTableSlot *slot;
-	int			list;			/* INT_MAX: no more rows */
-	IvfTuple	head;
-	IvfRow		row;
-	uint8	   *room;			/* aligned copy of code and record */
-	Size		room_size;
-} Sorted;
-
-/*--- reading the sort ----------------------------------------------------*/
-
-/* the next row, in order of lists */
-static void
-next_sorted(IvfBuild *build, Sorted *sorted)
-{
-	const IvfIndex *index = &build->index;
-	struct varlena *data;
-	Size		size;
-	Size		code = 0;
-	bool		isnull;
-
-	if (build->sort == NULL ||
-		!tuplesort_gettupleslot(build->sort, true, false, sorted->slot, NULL))
-	{
-		sorted->list = INT_MAX;
-		return;
-	}
-	sorted->list = DatumGetInt32(slot_getattr(sorted->slot, 1, &isnull));
-	data = (struct varlena *) DatumGetPointer(slot_getattr(sorted->slot, 2, &isnull));
-	size = VARSIZE_ANY_EXHDR(data);
-	if (size < sizeof(IvfTuple) || size - sizeof(IvfTuple) > sorted->room_size)
-		elog(ERROR, "a sorted row has %zu bytes", size);
-	memcpy(&sorted->head, VARDATA_ANY(data), sizeof(IvfTuple));
-	memcpy(sorted->room, VARDATA_ANY(data) + sizeof(IvfTuple), size - sizeof(IvfTuple));
-	size -= sizeof(IvfTuple);
-	if (size > 0)
-		code = index->list.row_bytes;
-	sorted->row.tid = sorted->head.tid;
-	sorted->row.code = sorted->room;
-	sorted->row.record = sorted->room + code;
-	sorted->row.record_bytes = size - code;
-}
-
 /*--- writing -------------------------------------------------------------*/
 
-/* the rows of a list; its record for the directory */
-static void
-write_list(IvfBuild *build, IvfWriter *writer, Sorted *sorted, int list, IvfListRecord *record)
-{
-	double		sum = 0;
-	uint32		rows = 0;
-
-	memset(record, 0, sizeof(*record));
-	record->id = FIRST_ID + list;
-	ivf_writer_start(writer, &build->index.list, record->id);
-	while (sorted->list == list)
-	{
-		ivf_writer_add(writer, &sorted->row);
-		sum += sqrt(sorted->head.distance);
-		rows++;
-		next_sorted(build, sorted);
-	}
-	record->first = ivf_writer_end(writer);
-	record->rows = rows;
-	record->spread = rows > 0 ? (float) (sum / rows) : 0;
-}
-
 static BlockNumber
-write_undefined(IvfBuild *build, IvfWriter *writer, Sorted *sorted, int nlists, uint32 id)
+write_undefined(IvfBuild *build, IvfWriter *writer, IvfSorted *sorted, int nlists, uint32 id)
 {
 	ivf_writer_start(writer, &build->index.undefined, id);
 	while (sorted->list == nlists)
 	{
 		ivf_writer_add(writer, &sorted->row);
-		next_sorted(build, sorted);
+		ivf_sorted_next(build, sorted);
 	}
 	return ivf_writer_end(writer);
 }
@@ -193,7 +126,7 @@ write_index(IvfBuild *build, ForkNumber fork)
 	IvfWriter  *writer = ivf_writer_build(build->rel, index, fork, 0);
 	IvfMetaPageData *meta = palloc0(sizeof(IvfMetaPageData));
 	IvfListRecord *records = palloc(sizeof(IvfListRecord) * nlists);
-	Sorted		sorted = {0};
+	IvfSorted	sorted;
 	int64		done = 0;
 
 	fill_meta(build, meta);
@@ -201,13 +134,10 @@ write_index(IvfBuild *build, ForkNumber fork)
 	if (index->model != NULL)
 		ivf_write_bytes(writer, IVF_PAGE_MODEL, (const uint8 *) index->model, index->model->size);
 
-	sorted.slot = MakeSingleTupleTableSlot(build->desc, &TTSOpsMinimalTuple);
-	sorted.room_size = index->list.row_bytes + index->list.record_size + MAXIMUM_ALIGNOF;
-	sorted.room = palloc(MAXALIGN(sorted.room_size));
-	next_sorted(build, &sorted);
+	ivf_sorted_begin(build, &sorted);
 	for (int i = 0; i < nlists; i++)
 	{
-		write_list(build, writer, &sorted, i, &records[i]);
+		ivf_write_list(build, writer, &sorted, i, FIRST_ID + i, &records[i]);
 		done += records[i].rows;
 		if (fork == MAIN_FORKNUM)
 			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, done);
@@ -223,7 +153,7 @@ write_index(IvfBuild *build, ForkNumber fork)
 	meta->nlists = nlists;
 	meta->nparts = ivf_writer_parts(writer, meta->parts);
 	write_meta(build, fork, meta);
-	ExecDropSingleTupleTableSlot(sorted.slot);
+	ivf_sorted_end(&sorted);
 	if (RelationNeedsWAL(build->rel) || fork == INIT_FORKNUM)
 		log_newpage_range(build->rel, fork, 0, ivf_writer_next(writer), true);
 }

@@ -10,6 +10,7 @@
  *	ivfassign.c		rows to lists: a participant's part of the table scan
  *	ivfshare.c		centroids in one piece of memory
  *	ivfparallel.c	starting and ending parallel workers
+ *	ivfsorted.c		rows by list, as the sort returns them
  *	ivfbuild.c		the build from start to end; writing
  *
  *-------------------------------------------------------------------------
@@ -97,6 +98,24 @@ typedef struct IvfTuple
 	uint32		unused;
 } IvfTuple;
 
+/* a row as the sort by list returns it */
+typedef struct IvfSorted
+{
+	TupleTableSlot *slot;
+	int			list;			/* INT_MAX: no more rows */
+	IvfTuple	head;
+	IvfRow		row;
+	uint8	   *room;			/* aligned copy of code and record */
+	Size		room_size;
+} IvfSorted;
+
+/* ivfsorted.c */
+extern void ivf_sorted_begin(IvfBuild *build, IvfSorted *sorted);
+extern void ivf_sorted_next(IvfBuild *build, IvfSorted *sorted);
+extern void ivf_sorted_end(IvfSorted *sorted);
+extern void ivf_write_list(IvfBuild *build, IvfWriter *writer, IvfSorted *sorted, int list,
+						   uint32 id, IvfListRecord *record);
+
 /* ivfparams.c */
 extern void ivf_choose_params(Relation rel, const VecMetric *metric, IvfParams *params,
 							  QuantConfig *config);
@@ -123,6 +142,8 @@ extern void ivf_attach(IvfBuild *build, void *memory);
 /* ivfassign.c */
 extern Tuplesortstate *ivf_new_sort(IvfBuild *build, SortCoordinate coordinate, int memory);
 extern void ivf_assign_begin(IvfBuild *build, SortCoordinate coordinate, int memory);
+extern void ivf_put_tuple(IvfBuild *build, int list, Size size);
+extern int	ivf_place_value(const IvfBuild *build, const struct varlena *plain);
 extern void ivf_assign_scan(IvfBuild *build, struct TableScanDescData *scan);
 
 /* ivfparallel.c */

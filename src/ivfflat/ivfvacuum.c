@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "ivfflat/ivf.h"
+#include "ivfflat/ivfmaintain.h"
 
 #include "commands/vacuum.h"
 #include "miscadmin.h"
@@ -119,16 +119,15 @@ ivfbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 
 /*
  * ivfvacuumcleanup
- *		amvacuumcleanup: figures, if there was no bulk delete.
+ *		amvacuumcleanup: maintenance (ivfmaintain.c).
  */
 IndexBulkDeleteResult *
 ivfvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
-	if (info->analyze_only || stats != NULL)
+	if (info->analyze_only)
 		return stats;
-	stats = palloc0(sizeof(IndexBulkDeleteResult));
-	stats->num_pages = RelationGetNumberOfBlocks(info->index);
-	stats->num_index_tuples = info->num_heap_tuples;
-	stats->estimated_count = true;
+	if (stats == NULL)
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	ivf_maintain(info, stats);
 	return stats;
 }

@@ -142,6 +142,35 @@ refine_encode(RefineKind kind, const float *x, int dim, uint8_t *record)
 }
 
 /*
+ * refine_decode
+ *		The vector of a record, dim floats; returns how far the encoded one may lie
+ *		from it.  Nothing to decode with REFINE_HEAP.
+ */
+float
+refine_decode(RefineKind kind, const uint8_t *record, int dim, float *x)
+{
+	Int8Head	head;
+	float		residual;
+
+	if (kind == REFINE_FULL)
+	{
+		memcpy(x, record, (size_t) dim * sizeof(float));
+		return 0;
+	}
+	if (kind == REFINE_HALF)
+	{
+		memcpy(&residual, record, sizeof(residual));
+		vec_kernels->half_to_float((const vec_half *) (const void *) (record + sizeof(float)), x,
+								   dim);
+		return residual;
+	}
+	memcpy(&head, record, sizeof(head));
+	for (int i = 0; i < dim; i++)
+		x[i] = head.offset + head.step * record[sizeof(head) + (size_t) i];
+	return head.residual;
+}
+
+/*
  * refine_query_norm
  *		Length of a query, for refine_distance().
  */
