@@ -30,7 +30,7 @@ typedef struct ClusterConfig
 	int			lists;			/* centroids wanted, 1..CLUSTER_MAX_LISTS */
 	bool		spherical;		/* rows and centroids are brought to length 1 */
 	int			passes;			/* over all rows after the start; 0: 2; -1: none */
-	int			reach;			/* groups a pass compares a row with; 0: a quarter, 8 at least */
+	int			reach;			/* groups a row is compared with; 0: half, 8 at least; at most 64 */
 	float		balance;		/* largest list, in means, before it is split; 0: 4 */
 	uint64_t	seed;
 } ClusterConfig;

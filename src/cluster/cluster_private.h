@@ -58,6 +58,7 @@ struct ClusterArea
 	int32_t		nrows;
 	int32_t		groups;
 	int32_t		reach;
+	int32_t		whole;			/* this pass compares with all lists */
 	int32_t		coarse_slot;	/* first of the groups' own */
 	int32_t		split_slot;		/* the panel for splitting */
 	int32_t		found;			/* real lists, at the end */

@@ -118,7 +118,7 @@ fine_group(const View *view, int g, const int32_t *rows, int n)
 			if (begin < end)
 				spans[nspans++] = (Span) {begin, end - begin};
 		}
-		if (view->area->reach == view->groups)
+		if (view->area->whole)
 		{
 			spans[0] = all;
 			nspans = 1;

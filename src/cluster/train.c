@@ -23,8 +23,8 @@
 #define GROUP_ROWS		256
 #define GROUP_STEPS		6
 
-/* passes more than asked for, while a list is too large */
-#define EXTRA_PASSES	2
+/* up to so many lists the first pass over all rows looks at all of them */
+#define WHOLE_LISTS		2048
 
 static inline int
 min_int(int a, int b)
@@ -253,29 +253,69 @@ find_near_groups(const View *view)
 	}
 }
 
-/* one pass; whether a list is still too large */
-static bool
-pass(const View *view, bool last)
+/*
+ * One pass.  The first compares with all lists unless those are many; later
+ * ones with those near what the row has.
+ */
+static void
+pass(const View *view, bool first, bool last)
 {
 	ClusterArea *area = view->area;
-	int			largest = 0;
 	double		sum = 0;
 
+	area->whole = area->reach == view->groups || (first && view->lists <= WHOLE_LISTS);
+	if (!first && !area->whole)
+	{
+		/* a row without a list (repair.c) stays in its group */
+		for (int i = 0; i < area->nrows; i++)
+			view->list[i] = view->lists +
+				(view->list[i] >= 0 ? view->group_of[view->list[i]] : view->group[i]);
+		sort_by_group(view);
+	}
 	share(view, TASK_FINE, 0, area->nrows);
 	for (int i = 0; i < area->nrows; i++)
 		sum += view->dim > 0 ? fmax(0, view->norm[i] + 2.0 * view->score[i]) : view->score[i];
 	area->inertia = sum / area->nrows / ((double) area->scale * area->scale);
 
 	repair_lists(view, !last);
-	for (int i = 0; i < view->lists; i++)
-	{
-		if (view->count[i] > largest && !view->stuck[i])
-			largest = view->count[i];
-	}
 	sort_members(view, 0, view->lists, NULL, area->nrows);
 	share(view, TASK_MEANS, 0, view->lists);
 	repair_slots(view);
-	return largest > area->balance * area->nrows / view->lists + 1;
+}
+
+/*
+ * Groups' centroids again, as means of their lists' ones by rows: lists have
+ * moved, and rows are placed by these.
+ */
+static void
+renew_groups(const View *view)
+{
+	int			dim = view->dim;
+
+	if (dim == 0 || view->groups == 1)
+		return;
+	for (int g = 0; g < view->groups; g++)
+	{
+		float	   *c = centroid_at(view, view->lists + g);
+		double		rows = 0;
+
+		for (int i = 0; i < view->lists; i++)
+		{
+			float		weight = (float) view->count[i];
+
+			if (view->count[i] == 0 || view->group_of[i] != g)
+				continue;
+			if (rows == 0)
+				memset(c, 0, (size_t) dim * sizeof(float));
+			rows += weight;
+			vec_kernels->add_rows_f32(c, centroid_at(view, i), 0, &weight, 1, dim);
+		}
+		for (int i = 0; i < dim && rows > 0; i++)
+			c[i] /= (float) rows;
+		cluster_tick(view);
+	}
+	fill_coarse_slots(view);
+	find_near_groups(view);
 }
 
 /* close the gaps that lists without rows leave, and undo the scale */
@@ -306,6 +346,7 @@ finish(const View *view)
 	for (int i = n; i < view->lists; i++)
 		view->count[i] = 0;
 	repair_slots(view);
+	renew_groups(view);
 	if (area->scale != 1)
 	{
 		for (size_t i = 0; i < (size_t) n * (size_t) view->dim; i++)
@@ -324,7 +365,7 @@ begin(ClusterArea *area, int nrows, const ClusterRun *run)
 	area->nrows = nrows;
 	area->groups = min_int(area->max_groups, nrows / 16 > 1 ? nrows / 16 : 1);
 	area->reach = area->reach_wanted ? area->reach_wanted :
-		area->groups / 4 > 8 ? area->groups / 4 : 8;
+		area->groups / 2 > 8 ? area->groups / 2 : 8;
 	area->reach = min_int(min_int(area->reach, area->groups), ROW_BLOCK);
 	area->split_slot = area->max_slots - VEC_PANEL;
 	area->coarse_slot = area->split_slot -
@@ -381,7 +422,7 @@ cluster_train(ClusterArea *area, int nrows, const ClusterRun *run)
 	repair_slots(&view);
 
 	for (int i = 1; i <= area->passes; i++)
-		pass(&view, i == area->passes);
+		pass(&view, i == 1, i == area->passes);
 	return finish(&view);
 }
 

@@ -126,6 +126,7 @@ extern Buffer ivf_read(Relation rel, BlockNumber blkno, int mode, IvfPageKind ki
 extern Buffer ivf_read_any(Relation rel, BlockNumber blkno, int mode, IvfPageKind *kind,
 						   uint32 *id);
 extern void ivf_page_init(Page page, IvfPageKind kind, uint32 id, Size used);
+extern void ivf_page_cover(Page page, Size used);
 extern Buffer ivf_new_page(Relation rel);
 pg_noreturn extern void ivf_page_gone(Relation rel, BlockNumber blkno, const char *what);
 

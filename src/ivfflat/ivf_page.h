@@ -29,7 +29,7 @@
  *	       | PageHeaderData, no line pointers                 |
  *	    24 +--------------------------------------------------+
  *	       | contents by kind; pd_lower after the last byte   |
- *	       | that may be used                                 |
+ *	       | in use (list pages: that may be used)            |
  *	  8184 +--------------------------------------------------+   pd_upper
  *	       | IvfPageOpaqueData                                |
  *	  8192 +--------------------------------------------------+   (BLCKSZ 8192)

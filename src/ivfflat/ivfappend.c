@@ -190,9 +190,10 @@ write_piece(Append *append, GenericXLogState *state, Piece *piece)
 	page = GenericXLogRegisterBuffer(state, buffer, fresh ? GENERIC_XLOG_FULL_IMAGE : 0);
 	if (fresh)
 	{
-		ivf_page_init(page, piece->kind, append->id, IVF_PAGE_ROOM);
+		ivf_page_init(page, piece->kind, append->id, 0);
 		piece->blkno = BufferGetBlockNumber(buffer);
 	}
+	ivf_page_cover(page, piece->offset + piece->size);
 	memcpy(IvfPageData(page) + piece->offset, piece->bytes, piece->size);
 	return buffer;
 }

@@ -132,6 +132,20 @@ ivf_page_init(Page page, IvfPageKind kind, uint32 id, Size used)
 }
 
 /*
+ * ivf_page_cover
+ *		Count the page's first "used" bytes as used.
+ *
+ * For an image registered with generic WAL, before it is written behind
+ * pd_lower: what lies in the hole is not logged.
+ */
+void
+ivf_page_cover(Page page, Size used)
+{
+	if (((PageHeader) page)->pd_lower < IVF_PAGE_START + used)
+		((PageHeader) page)->pd_lower = IVF_PAGE_START + used;
+}
+
+/*
  * ivf_new_page
  *		A page that nobody uses, locked exclusively: a free one, else a new one.
  *		Not initialised, not logged: the caller registers it as a full image.

@@ -177,7 +177,7 @@ write_stream(IvfWriter *writer, IvfPageKind kind, const BlockNumber *blocks, con
 	{
 		Size		n = Min(size, IVF_PAGE_ROOM);
 
-		ivf_page_init((Page) image.data, kind, writer->id, IVF_PAGE_ROOM);
+		ivf_page_init((Page) image.data, kind, writer->id, n);
 		memcpy(IvfPageData(image.data), bytes, n);
 		write_page(writer, blocks[i], image.data);
 		bytes += n;

@@ -90,6 +90,7 @@ typedef struct ListQuery
 	float		norm;			/* length of nav */
 	float		slack;			/* rounding that may be in nav, as a length */
 	float		table_slack;	/* most that rounding of "table" may be off, in all */
+	float		table_spread;	/* what rounding of "table" is off as a rule; int8 only */
 	VecListTable table;
 	VecListTable center_table;
 } ListQuery;

@@ -182,6 +182,8 @@ make_levels(ListQuery *query)
 	query->table.step = step;
 	query->table.bias = (float) (-127.5 * step * sum);
 	query->table_slack = (float) (sqrt(error) * 127.5 * sqrt((double) dim) * 1.001);
+	/* levels of most vectors are some 40 away from their middle */
+	query->table_spread = (float) (sqrt(error) * 40);
 }
 
 /*
@@ -239,6 +241,7 @@ list_place(const ListQuery *query, const float *center, float epsilon, ListPlace
 	place->at.shift = 0;
 	if (epsilon >= 0)
 	{
+		place->at.shift = epsilon * query->table_spread;
 		place->at.radius = (float) (epsilon * length);
 		return;
 	}

@@ -30,27 +30,28 @@ my $sparse = "(SELECT array_agg(CASE WHEN x > 0 THEN x ELSE 0 END ORDER BY p) FR
 	. floats(32) . ") WITH ORDINALITY u(x, p))::vector(32)::sparsevec(32)";
 my $bits = "binary_quantize(random_vector(96, 1000 + i % 60) + random_vector(96, 5000 + i))::bit(96)";
 
+# 60 clusters in 20 lists: neighbors lie in several.  Random bits have none.
 # column, values, class, operator, options, least recall after build, inserts, vacuum
 my @table = (
-	[ 'vector(96)', $wide, 'vector_l2_ops',     '<->', '', 0.95, 0.95, 0.95 ],
+	[ 'vector(96)', $wide, 'vector_l2_ops',     '<->', '', 0.93, 0.90, 0.86 ],
 	[ 'vector(96)', $wide, 'vector_ip_ops',     '<#>', '', 0.90, 0.85, 0.85 ],
-	[ 'vector(96)', $wide, 'vector_cosine_ops', '<=>', '', 0.95, 0.95, 0.95 ],
-	[ 'vector(96)', $wide, 'vector_l2_ops',     '<->', ', quantizer = int8', 0.95, 0.95, 0.95 ],
-	[ 'vector(96)', $wide, 'vector_l2_ops',     '<->', ', refine = half', 0.95, 0.95, 0.95 ],
-	[ 'vector(96)', $wide, 'vector_cosine_ops', '<=>', ', refine = int8', 0.95, 0.95, 0.95 ],
-	[ 'vector(96)', $wide, 'vector_l2_ops',     '<->', ', refine = heap', 0.95, 0.95, 0.95 ],
-	[ 'vector(32)',    $dense,  'vector_l2_ops',        '<->', '', 0.95, 0.95, 0.95 ],
+	[ 'vector(96)', $wide, 'vector_cosine_ops', '<=>', '', 0.93, 0.90, 0.86 ],
+	[ 'vector(96)', $wide, 'vector_l2_ops',     '<->', ', quantizer = int8', 0.93, 0.90, 0.86 ],
+	[ 'vector(96)', $wide, 'vector_l2_ops',     '<->', ', refine = half', 0.93, 0.90, 0.86 ],
+	[ 'vector(96)', $wide, 'vector_cosine_ops', '<=>', ', refine = int8', 0.93, 0.90, 0.86 ],
+	[ 'vector(96)', $wide, 'vector_l2_ops',     '<->', ', refine = heap', 0.93, 0.90, 0.86 ],
+	[ 'vector(32)',    $dense,  'vector_l2_ops',        '<->', '', 0.93, 0.90, 0.86 ],
 	[ 'vector(32)',    $dense,  'vector_l1_ops',        '<+>', '', 0.90, 0.85, 0.85 ],
-	[ 'halfvec(32)',   "$dense\::halfvec(32)", 'halfvec_l2_ops',     '<->', '', 0.95, 0.95, 0.95 ],
+	[ 'halfvec(32)',   "$dense\::halfvec(32)", 'halfvec_l2_ops',     '<->', '', 0.93, 0.90, 0.86 ],
 	[ 'halfvec(32)',   "$dense\::halfvec(32)", 'halfvec_ip_ops',     '<#>', '', 0.90, 0.85, 0.85 ],
-	[ 'halfvec(32)',   "$dense\::halfvec(32)", 'halfvec_cosine_ops', '<=>', '', 0.95, 0.95, 0.95 ],
+	[ 'halfvec(32)',   "$dense\::halfvec(32)", 'halfvec_cosine_ops', '<=>', '', 0.93, 0.90, 0.86 ],
 	[ 'halfvec(32)',   "$dense\::halfvec(32)", 'halfvec_l1_ops',     '<+>', '', 0.90, 0.85, 0.85 ],
 	[ 'sparsevec(32)', $sparse, 'sparsevec_l2_ops',     '<->', '', 0.85, 0.80, 0.80 ],
-	[ 'sparsevec(32)', $sparse, 'sparsevec_ip_ops',     '<#>', '', 0.80, 0.75, 0.75 ],
+	[ 'sparsevec(32)', $sparse, 'sparsevec_ip_ops',     '<#>', '', 0.75, 0.70, 0.68 ],
 	[ 'sparsevec(32)', $sparse, 'sparsevec_cosine_ops', '<=>', '', 0.85, 0.80, 0.80 ],
 	[ 'sparsevec(32)', $sparse, 'sparsevec_l1_ops',     '<+>', '', 0.85, 0.80, 0.80 ],
-	[ 'bit(96)',       $bits,   'bit_hamming_ops',      '<~>', '', 0.85, 0.80, 0.80 ],
-	[ 'bit(96)',       $bits,   'bit_jaccard_ops',      '<%>', '', 0.85, 0.80, 0.80 ],
+	[ 'bit(96)',       $bits,   'bit_hamming_ops',      '<~>', '', 0.75, 0.72, 0.70 ],
+	[ 'bit(96)',       $bits,   'bit_jaccard_ops',      '<%>', '', 0.72, 0.72, 0.70 ],
 );
 
 my $node = vecext_node('recall', conf => "autovacuum = off\njit = off\nfsync = off\nmin_parallel_table_scan_size = 0\n");
