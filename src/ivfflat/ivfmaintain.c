@@ -44,6 +44,7 @@ typedef struct Survey
 	uint32		nids;
 	bool		recycle;		/* no scan can be in a former directory */
 	double		rows;
+	double		cleared;
 	double		undefined_rows;
 	BlockNumber pages_free;
 	BlockNumber pages_freed;
@@ -149,6 +150,7 @@ count_page(Survey *survey, Page page, uint32 id)
 	state->cleared += head->ncleared;
 	state->pages++;
 	survey->rows += rows;
+	survey->cleared += head->ncleared;
 }
 
 /* make a page free, unless it changed since it was looked at */
@@ -243,7 +245,8 @@ fate_of(const Choice *choice, const IvfListState *state)
 
 	if (can_move(survey) && state->rows > choice->largest && state->rows >= 2)
 		return IVF_FATE_SPLIT;
-	if (can_move(survey) && choice->centers != NULL && survey->nlists > 1 &&
+	/* lists of an index that was emptied will have rows again */
+	if (can_move(survey) && choice->centers != NULL && survey->nlists > 1 && survey->rows > 0 &&
 		state->rows < choice->mean * DROP_SIZE)
 		return IVF_FATE_DROP;
 	return has_gaps(survey, state) ? IVF_FATE_PACK : IVF_FATE_KEEP;
@@ -415,7 +418,7 @@ ivf_maintain(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 
 	survey.index = ivf_open(info->index, &survey.directory);
 	survey_pages(&survey);
-	if (survey.rows > 0)
+	if (survey.rows + survey.cleared > 0)
 	{
 		choose(&choice);
 		rewrite_lists(&choice);
