@@ -68,6 +68,7 @@ extern double ivf_scan_mem_multiplier;
 typedef struct IvfShape
 {
 	IvfPageKind kind;			/* IVF_PAGE_LIST or IVF_PAGE_PART */
+	bool		undefined;		/* of the list of rows without a distance */
 	ListQuantizer quantizer;
 	int			rows;			/* places of a page */
 	int			code_pages;		/* most of a page */

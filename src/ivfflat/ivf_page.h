@@ -93,6 +93,7 @@ typedef struct IvfListHead
 
 /* flags */
 #define IVF_LIST_SEALED		0x0001	/* gets no more rows */
+#define IVF_LIST_UNDEFINED	0x0002	/* of the rows without a distance; another shape */
 
 /* a record of the directory; the centroid follows: in nav space, or a plain value */
 typedef struct IvfListRecord

@@ -214,6 +214,7 @@ ivf_shapes(IvfIndex *index)
 			  ivf_row_bytes(floats ? LIST_RABITQ : LIST_NONE, params->dim), centroid,
 			  !floats);
 	ivf_shape(&index->undefined, IVF_PAGE_LIST, LIST_NONE, 0, 0, false);
+	index->undefined.undefined = true;
 }
 
 /* the parameters, before memory is taken by them */

@@ -107,6 +107,7 @@ ivf_list_init(Page page, const IvfShape *shape, uint32 id)
 	head = ivf_list_head(page);
 	head->next = InvalidBlockNumber;
 	head->last = InvalidBlockNumber;
+	head->flags = shape->undefined ? IVF_LIST_UNDEFINED : 0;
 }
 
 /* pages of a stream that so many bytes take; 0 for none */
@@ -128,6 +129,7 @@ ivf_list_ok(const IvfShape *shape, Page page)
 	Size		bytes = (Size) head->nrows * shape->record_size;
 
 	if (((PageHeader) page)->pd_lower != IVF_PAGE_START + shape->size ||
+		((head->flags & IVF_LIST_UNDEFINED) != 0) != shape->undefined ||
 		head->nrows > shape->rows || head->ncleared > head->nrows ||
 		head->ncodes > shape->code_pages || head->nrecords > shape->record_pages)
 		return false;

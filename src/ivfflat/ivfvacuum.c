@@ -20,17 +20,6 @@ typedef struct BulkDelete
 	double		kept;
 } BulkDelete;
 
-/* the shape of a list page, or NULL if it is not one */
-static const IvfShape *
-shape_of(const BulkDelete *bulk, Page page)
-{
-	LocationIndex lower = ((PageHeader) page)->pd_lower;
-
-	if (lower == IVF_PAGE_START + bulk->index->list.size)
-		return &bulk->index->list;
-	return lower == IVF_PAGE_START + bulk->index->undefined.size ? &bulk->index->undefined : NULL;
-}
-
 /* count the rows of a locked list page; how many are dead */
 static int
 count_dead(BulkDelete *bulk, const IvfShape *shape, Page page)
@@ -77,13 +66,15 @@ delete_from_block(BulkDelete *bulk, BlockNumber blkno)
 	IvfPageKind kind;
 	uint32		id;
 	Buffer		buffer = ivf_read_any(bulk->rel, blkno, BUFFER_LOCK_EXCLUSIVE, &kind, &id);
-	const IvfShape *shape;
 
 	if (!BufferIsValid(buffer))
 		return;
-	shape = kind == IVF_PAGE_LIST ? shape_of(bulk, BufferGetPage(buffer)) : NULL;
-	if (shape != NULL)
+	if (kind == IVF_PAGE_LIST)
 	{
+		bool		undefined = (ivf_list_head(BufferGetPage(buffer))->flags &
+								 IVF_LIST_UNDEFINED) != 0;
+		const IvfShape *shape = undefined ? &bulk->index->undefined : &bulk->index->list;
+
 		if (!ivf_list_ok(shape, BufferGetPage(buffer)))
 			am_corrupt(bulk->rel, blkno, "The counts of a list page do not agree.");
 		if (count_dead(bulk, shape, BufferGetPage(buffer)) > 0)
