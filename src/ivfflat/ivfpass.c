@@ -331,20 +331,27 @@ take_far_blocks(IvfScan *so, Current *current)
 	}
 }
 
-/* the distance of a value from the bytes of its record */
+/* what a row is ordered by, from the bytes of its record */
 static double
-value_distance(IvfScan *so, const uint8 *bytes, Size size)
+record_distance(IvfScan *so, const uint8 *bytes, Size size)
 {
-	return so->index->metric->distance(so->query.plain,
-									   ivf_plain(so->index, so->rel, bytes, size));
+	const IvfParams *params = &so->index->params;
+	RefineResult result;
+
+	if (params->refine == REFINE_FULL)
+		return so->index->metric->distance(so->query.plain,
+										   ivf_plain(so->index, so->rel, bytes, size));
+	result = refine_distance((RefineKind) params->refine, (QuantMetric) params->metric,
+							 so->floats, so->norm, bytes, params->dim);
+	return so->recheck ? result.bound : result.distance;
 }
 
 /*
- * Rows without codes: values lie one after the other on record pages, each of
- * which is locked once.  The list page is released.
+ * Rows by their records alone, which lie one after the other on record pages,
+ * each of which is locked once.  The list page is released.
  */
 static void
-take_values(IvfScan *so, Current *current)
+take_records(IvfScan *so, Current *current)
 {
 	const IvfShape *shape = &so->index->list;
 	const IvfListCopy *copy = current->copy;
@@ -375,7 +382,7 @@ take_values(IvfScan *so, Current *current)
 				if (number + 1 < (Size) copy->nrecords)
 					prefetch(so, copy->records[number + 1]);
 			}
-			distance = value_distance(so, IvfPageData(BufferGetPage(buffer)) +
+			distance = record_distance(so, IvfPageData(BufferGetPage(buffer)) +
 									  start % IVF_PAGE_ROOM, size);
 		}
 		else
@@ -385,7 +392,7 @@ take_values(IvfScan *so, Current *current)
 				UnlockReleaseBuffer(buffer);
 			buffer = InvalidBuffer;
 			ivf_read_record(so->rel, shape, copy, i, so->record);
-			distance = value_distance(so, so->record, size);
+			distance = record_distance(so, so->record, size);
 		}
 		take_row(so, current, i, isnan(distance) ? INFINITY : distance, &so->tids[i]);
 	}
@@ -427,7 +434,7 @@ read_list(IvfScan *so, const IvfNear *near)
 			if (so->codes)
 				take_far_blocks(so, &current);
 			else
-				take_values(so, &current);
+				take_records(so, &current);
 		}
 		if (BufferIsValid(current.buffer))
 			UnlockReleaseBuffer(current.buffer);
@@ -514,35 +521,28 @@ read_ahead(IvfScan *so, const IvfFound *found)
 }
 
 /* by its record, which is copied if it lies on two pages */
-static RefineResult
-record_distance(IvfScan *so, const IvfFound *found)
+static double
+refined_distance(IvfScan *so, const IvfFound *found)
 {
-	const IvfParams *params = &so->index->params;
 	const IvfListCopy *copy = so->pages[found->page];
-	Size		size = params->record_size;
+	Size		size = so->index->params.record_size;
 	Size		start = (Size) found->place * size;
-	Buffer		buffer = InvalidBuffer;
-	const uint8 *record = so->record;
-	RefineResult result;
+	Buffer		buffer;
+	double		distance;
 
-	if (start % IVF_PAGE_ROOM + size <= IVF_PAGE_ROOM &&
-		start / IVF_PAGE_ROOM < (Size) copy->nrecords)
+	if (start % IVF_PAGE_ROOM + size > IVF_PAGE_ROOM)
 	{
-		buffer = ivf_read(so->rel, copy->records[start / IVF_PAGE_ROOM], BUFFER_LOCK_SHARE,
-						  IVF_PAGE_RECORD, copy->id);
-		record = IvfPageData(BufferGetPage(buffer)) + start % IVF_PAGE_ROOM;
-	}
-	else
 		ivf_read_record(so->rel, &so->index->list, copy, found->place, so->record);
-
-	if (params->refine == REFINE_FULL)
-		result.distance = result.bound = value_distance(so, record, size);
-	else
-		result = refine_distance((RefineKind) params->refine, (QuantMetric) params->metric,
-								 so->floats, so->norm, record, params->dim);
-	if (BufferIsValid(buffer))
-		UnlockReleaseBuffer(buffer);
-	return result;
+		return record_distance(so, so->record, size);
+	}
+	if (start / IVF_PAGE_ROOM >= (Size) copy->nrecords)
+		am_corrupt(so->rel, copy->blkno, "A list page has too few pages for its rows.");
+	buffer = ivf_read(so->rel, copy->records[start / IVF_PAGE_ROOM], BUFFER_LOCK_SHARE,
+					  IVF_PAGE_RECORD, copy->id);
+	distance = record_distance(so, IvfPageData(BufferGetPage(buffer)) + start % IVF_PAGE_ROOM,
+							   size);
+	UnlockReleaseBuffer(buffer);
+	return distance;
 }
 
 /*
@@ -562,12 +562,10 @@ ivf_refine(IvfScan *so, const IvfFound *found, IvfResult *result)
 		result->distance = ivf_found_bound(so, found);
 	else
 	{
-		RefineResult refined;
 		int			ahead = so->next + RECORDS_AHEAD;
 
 		if (ahead < so->nsorted)
 			read_ahead(so, &so->found[ahead]);
-		refined = record_distance(so, found);
-		result->distance = so->recheck ? refined.bound : refined.distance;
+		result->distance = refined_distance(so, found);
 	}
 }

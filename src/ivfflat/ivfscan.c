@@ -435,7 +435,6 @@ set_queries(IvfScan *so)
 	const IvfIndex *index = so->index;
 	ListQuantizer quantizer = (ListQuantizer) index->params.quantizer;
 
-	so->codes = quantizer != LIST_NONE;
 	so->list_query = list_query_init(index->model, quantizer,
 									 palloc(list_query_size(index->model, quantizer)));
 	list_query_set(so->list_query, so->query.floats);
@@ -472,14 +471,18 @@ static void
 set_passes(IvfScan *so)
 {
 	const IvfShape *shape = &so->index->list;
+	const IvfParams *params = &so->index->params;
 	int			probes = first_probes(so->directory);
 
 	so->max_lists = (int) Min((uint32) Max(ivf_max_probes, probes), so->directory->nlists);
 	if (so->mode == IVF_ITERATIVE_OFF)
 		so->max_lists = Min(so->max_lists, probes);
-	so->recheck = so->codes && so->index->params.refine != REFINE_FULL;
-	so->epsilon = probes >= (int) so->directory->nlists ||
-		so->index->params.refine == REFINE_HEAP ? LIST_RIGOROUS : ROW_EPSILON;
+
+	/* exact: bounds that always hold rule out little; records lie in a row */
+	so->codes = params->quantizer != LIST_NONE &&
+		(params->record_size == 0 || probes < (int) so->directory->nlists);
+	so->recheck = params->quantizer != LIST_NONE && params->refine != REFINE_FULL;
+	so->epsilon = params->refine == REFINE_HEAP ? LIST_RIGOROUS : ROW_EPSILON;
 	so->most = (int) Min(Max(so->memory / (4 * sizeof(IvfFound)), 64), INT_MAX / 4);
 	set_keep(so, FIRST_KEEP);
 	so->tids = palloc(sizeof(ItemPointerData) * Max(shape->rows, so->index->undefined.rows));

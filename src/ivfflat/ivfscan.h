@@ -13,7 +13,7 @@
 /*
  * A row that a pass has kept.  Ordered by key, then by list page and place, so
  * that no two are equal.  The key is the lower bound of its code, in list
- * distances; without codes the operator's distance.
+ * distances; if codes are not used what the row is returned by.
  */
 typedef struct IvfFound
 {

@@ -219,7 +219,8 @@ test_quality(void)
 		   stats.largest / stats.mean);
 	report(k == LISTS && lists_are_sound(area, N, k), "every row has a list");
 	report(inertia / N < 1.05 * reference, "inertia is near that of Lloyd's algorithm");
-	report(same > N * 97 / 100 && placed < 1.01 * inertia, "rows are placed in the nearest list");
+	report(same > N * 97 / 100 && placed < 1.02 * inertia,
+		   "rows are placed in the nearest list, or near it");
 	report(stats.largest <= 4 * stats.mean + 2, "no list is too large");
 	report(ticks > 50, "tick is called");
 	free(area);

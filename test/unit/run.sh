@@ -41,15 +41,24 @@ dir=$1
 shift
 mkdir -p "$dir"
 
+# the objects that all tests share, compiled once, two at a time
+flags="-O2 -g -Wall -Wextra -Werror -Wmissing-prototypes -Wdeclaration-after-statement \
+	${CFLAGS:-} -I$top/src"
+rm -rf "$dir/core"
+mkdir -p "$dir/core"
+# shellcheck disable=SC2016 # the inner shell expands
+printf '%s\n' "$top"/src/kernels/*.c "$top"/src/quant/*.c "$top"/src/graph/*.c \
+	"$top"/src/cluster/*.c |
+	xargs -P 2 -I '{}' sh -c '$1 $2 -c -o "$3/$(basename "$4" .c).o" "$4"' \
+		compile "$cc" "$flags" "$dir/core" '{}'
+
 failed=0
 for test in "$top"/test/unit/*_test.c; do
 	name=$(basename "$test" .c)
 	[ "$name" != "$left_out" ] || continue
 	echo "# $name"
 	# shellcheck disable=SC2086 # CC and CFLAGS are lists of words
-	$cc -O2 -g -Wall -Wextra -Werror -Wmissing-prototypes -Wdeclaration-after-statement \
-		${CFLAGS:-} -I"$top/src" -o "$dir/$name" "$test" "$top"/src/kernels/*.c \
-		"$top"/src/quant/*.c "$top"/src/graph/*.c "$top"/src/cluster/*.c "$@" -lm -lpthread
+	$cc $flags -o "$dir/$name" "$test" "$dir"/core/*.o "$@" -lm -lpthread
 	$runner "$dir/$name" || failed=1
 done
 exit $failed
