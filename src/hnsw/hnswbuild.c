@@ -433,16 +433,20 @@ report_memory(const HnswBuild *build)
 	HnswBuildShared *shared = build->shared;
 	uint64		full = pg_atomic_read_u64(&shared->rows_full);
 	uint64		all = pg_atomic_read_u64(&shared->rows_done);
-	double		per_row = (double) shared->chunk_size /
-		((double) ((Size) 1 << shared->graph_params.chunk_shift)) + (double) build->reserve;
+	double		nodes = ldexp(1, shared->graph_params.chunk_shift);
+	double		chunks = ceil((double) all * 1.05 / nodes);
 	double		needed;
 
 	if (full == 0)
 		return;
+	needed = chunks * ((double) shared->chunk_size + nodes * (double) build->reserve) +
+		shared->block_size;
 	if (build->index.model == NULL)
-		per_row += (double) build->sample.value_mean + 8;
-	needed = ceil((per_row * (double) all * 1.05 + shared->chunk_size + shared->block_size) /
-				  (1024 * 1024)) + 2;
+		needed += (double) all * 1.05 * ((double) build->sample.value_mean + 8);
+	needed = ceil(needed / (1024 * 1024)) + 2;
+
+	/* a guess, but never what there is already */
+	needed = Max(needed, floor(maintenance_work_mem / 1024.0) + 1);
 	ereport(NOTICE,
 			(errmsg("hnsw graph no longer fits into maintenance_work_mem after " UINT64_FORMAT
 					" tuples", all - full),

@@ -94,7 +94,10 @@ check_f1(Check *check)
 	return true;
 }
 
-/* F2: a block is of the kind its place demands */
+/*
+ * F2: a block is of the kind its place demands.  False without a report: an empty
+ * page of a segment that was never finished.
+ */
 static bool
 check_f2(Check *check)
 {
@@ -103,7 +106,12 @@ check_f2(Check *check)
 	bool		ok = kind == expected;
 
 	if (expected == KIND_ANY)
+	{
 		ok = kind == HNSW_PAGE_UPPER || kind == HNSW_PAGE_TIDS || kind == HNSW_PAGE_VALUE;
+		if (!ok && (kind == HNSW_PAGE_NAV || kind == HNSW_PAGE_REFINE) &&
+			((PageHeader) check->page)->pd_lower == HNSW_PAGE_START)
+			return false;
+	}
 	if (!ok)
 		am_report(check->report, "F2", check->blkno, "page of kind %d where %d should be", kind,
 				  expected);
@@ -113,8 +121,8 @@ check_f2(Check *check)
 }
 
 /*
- * Copy a page; false, reported, if it is not what it should be.  Zeros are
- * allowed outside of segments, where a crash can leave them.
+ * Copy a page; false, reported, if it is not what it should be.  Zeros and empty
+ * pages are allowed outside of segments, where a crash can leave them.
  */
 static bool
 load_page(Check *check, BlockNumber blkno)
