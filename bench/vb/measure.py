@@ -2,7 +2,6 @@
 import json
 import os
 import statistics
-import subprocess
 import time
 
 import numpy as np
@@ -36,6 +35,10 @@ def maintenance_memory(data):
     return min(need, server.memory() // 3)
 
 
+def wal_since(db, position):
+    return int(db.one("SELECT pg_current_wal_insert_lsn() - %s::pg_lsn", position))
+
+
 def index_size(db, method, data):
     return db.one("SELECT pg_relation_size(%s)", method.index_name(data))
 
@@ -59,7 +62,7 @@ def build(bench, method, workers):
         seconds = db.timed(method.index_sql(data))
     figures = {"seconds": seconds, "bytes": index_size(db, method, data), "hwm": sampler.hwm,
                "own": sampler.own, "processes": len(sampler.highest),
-               "wal_bytes": int(db.one("SELECT pg_current_wal_insert_lsn() - %s::pg_lsn", wal))}
+               "wal_bytes": wal_since(db, wal)}
     db.run(f"ALTER TABLE t_{data.key} RESET (parallel_workers)")
     db.reconnect()
     return figures
@@ -302,24 +305,6 @@ def filtered(bench, pair, selectivity, value):
 # ----------------------------------------------------------------------------
 # vacuum and insert
 
-def wal_bytes(begin, end):
-    """Bytes of records and of page images between two positions, by pg_waldump."""
-    done = subprocess.run([server.BIN + "pg_waldump", "-z", "-p",
-                           os.path.join(server.DATA, "pg_wal"), "-s", begin, "-e", end],
-                          capture_output=True, text=True)
-    return read_waldump(done.stdout)
-
-
-def read_waldump(text):
-    """The line of totals: count, record bytes, image bytes, all bytes, each with a share."""
-    for line in text.splitlines():
-        if line.startswith("Total"):
-            words = [word for word in line.split()[1:] if not word.startswith("[")]
-            return {"records": int(words[0]), "record_bytes": int(words[1]),
-                    "image_bytes": int(words[2])}
-    raise RuntimeError("pg_waldump: no totals")
-
-
 INSERT = """\\set n :n + 1
 \\set row :first + :n * :clients + :client_id
 INSERT INTO t_{key} SELECT id, f, v FROM w_{key} WHERE nr = :row;
@@ -341,7 +326,7 @@ def take_out(db, data, rows):
     before = db.one("SELECT pg_current_wal_insert_lsn()")
     seconds = db.timed(f"VACUUM (INDEX_CLEANUP ON, TRUNCATE OFF, PARALLEL 0) t_{data.key}")
     return {"seconds": seconds, "rows": len(rows),
-            "wal_bytes": int(db.one("SELECT pg_current_wal_insert_lsn() - %s::pg_lsn", before))}
+            "wal_bytes": wal_since(db, before)}
 
 
 def insert_slice(bench, method, first, count, clients):
@@ -351,9 +336,7 @@ def insert_slice(bench, method, first, count, clients):
     part = pgbench.run(method.peer, INSERT.format(key=bench.data.key), {}, clients,
                        transactions=count // clients,
                        variables={"n": -1, "first": first, "clients": clients})
-    db.run("SELECT pg_switch_wal()")
-    end = db.one("SELECT pg_current_wal_insert_lsn()")
-    return part, wal_bytes(begin, end)
+    return part, wal_since(db, begin)
 
 
 def write(bench, pair, value):
@@ -408,8 +391,7 @@ def insert_figures(parts, clients):
             "ms_p50": float(np.median(micros)) / 1000,
             "ms_p95": float(np.percentile(micros, 95)) / 1000,
             "rows_per_second": float(np.median([s.tps for s in slices])),
-            "wal_bytes_per_row": sum(w["record_bytes"] + w["image_bytes"] for _, w in parts) / rows,
-            "wal_records_per_row": sum(w["records"] for _, w in parts) / rows}
+            "wal_bytes_per_row": sum(wal for _, wal in parts) / rows}
 
 
 def comment(bench, method, text=None):
