@@ -64,7 +64,8 @@ def load(database, data):
     table, queries = f"t_{data.key}", f"q_{data.key}"
     if database.one("SELECT to_regclass(%s)", queries):
         restore(database, data)
-        return None
+        if database.one(f"SELECT count(*) FROM {table}") == data.n:
+            return None
     for name in (table, queries):
         database.run(f"DROP TABLE IF EXISTS {name}")
         database.run(f"CREATE TABLE {name} (id integer, f integer, v vector({data.dim}))")
@@ -74,6 +75,7 @@ def load(database, data):
     database.run(f"VACUUM (ANALYZE, FREEZE) {table}")
     # queries come from the row, whatever the type's default is
     stage = f"{queries}_stage"
+    database.run(f"DROP TABLE IF EXISTS {stage}")
     database.run(f"ALTER TABLE {queries} RENAME TO {stage}")
     database.run(f"ALTER TABLE {stage} ALTER v SET STORAGE "
                  f"{'plain' if data.dim < 1900 else 'external'}")
@@ -85,7 +87,7 @@ def load(database, data):
 
 
 def restore(database, data):
-    """Put back the rows that an interrupted run had taken out; w_KEY has them."""
+    """Put back the rows that a measurement had taken out and not put back; w_KEY has them."""
     table, aside = f"t_{data.key}", f"w_{data.key}"
     if database.one("SELECT to_regclass(%s)", aside):
         for (index,) in database.run("SELECT indexrelid::regclass::text FROM pg_index "

@@ -49,6 +49,14 @@ def drop_indexes(db, data):
         db.run(f"DROP INDEX {name}")
 
 
+def show_only(bench, method):
+    """Keep the planner from other indexes of the table that earlier runs have left."""
+    db, data = bench.db(method), bench.data
+    db.run("UPDATE pg_index SET indisvalid = (indexrelid = to_regclass(%s)) "
+           "WHERE indrelid = to_regclass(%s)", method.index_name(data), f"t_{data.key}")
+    db.reconnect()
+
+
 def build(bench, method, workers):
     """Build once: seconds, bytes, and memory beyond what is shared."""
     db, data = bench.db(method), bench.data
@@ -132,9 +140,10 @@ def recall(bench, method, value, k):
 
 
 def smallest_value(bench, method, k, target, known):
-    """The smallest value of the parameter that reaches a recall, or None.
+    """The smallest value of the parameter that reaches a recall, and that recall.
 
-    known is {value: recall} of what was measured before; it grows.
+    known is {value: recall} of what was measured before; it grows.  The value is None
+    if the recall is out of reach.
     """
     def reaches(value):
         if value not in known:
@@ -150,16 +159,16 @@ def smallest_value(bench, method, k, target, known):
         elif value < high:
             low = max(low, value)
     if not reaches(high):
-        return None
+        return {"value": None, "recall": known[high]}
     if reaches(low):
-        return low
+        return {"value": low, "recall": known[low]}
     while high - low > max(1, low // 50):		# 2 % is finer than the noise
         middle = (low + high) // 2
         if reaches(middle):
             high = middle
         else:
             low = middle
-    return high
+    return {"value": high, "recall": known[high]}
 
 
 # ----------------------------------------------------------------------------
@@ -313,7 +322,6 @@ INSERT INTO t_{key} SELECT id, f, v FROM w_{key} WHERE nr = :row;
 
 def take_out(db, data, rows):
     """Delete the given rows, keeping them in w_KEY with a number from 0; seconds of VACUUM."""
-    db.run(f"DROP TABLE IF EXISTS w_{data.key}")
     db.run(f"CREATE TABLE w_{data.key} (nr integer PRIMARY KEY, id integer, f integer, "
            f"v vector({data.dim}))")
     db.run(f"ALTER TABLE w_{data.key} ALTER v SET STORAGE "
@@ -342,18 +350,29 @@ def insert_slice(bench, method, first, count, clients):
 def write(bench, pair, value):
     """VACUUM after deleting 2 %, then those rows back by 1 and 2 clients, in turn.
 
-    No page images: full_page_writes is off meanwhile, as long after a checkpoint.
+    No page images: full_page_writes is off meanwhile, as long after a checkpoint.  The
+    indexes go afterwards, they are no longer as built.
     """
+    set_full_page_writes(bench, "off")
+    try:
+        return vacuum_and_insert(bench, pair, value)
+    finally:
+        set_full_page_writes(bench, "on")
+        for method in pair:
+            load.restore(bench.db(method), bench.data)
+            drop_indexes(bench.db(method), bench.data)
+            bench.db(method).run(f"VACUUM (ANALYZE) t_{bench.data.key}")
+
+
+def vacuum_and_insert(bench, pair, value):
     data = bench.data
     rows = np.random.default_rng([9, data.n]).choice(data.n, data.n // 50, replace=False)
     out = {method.name: {} for method in pair}
-    set_full_page_writes(bench, "off")
     for method in pair:
         warm(bench, method)
         out[method.name]["vacuum"] = take_out(bench.db(method), data, rows)
     at = 0
-    share = min(len(rows) // 2, bench.profile.most_inserts) // (2 * bench.profile.rounds)
-    share *= 2
+    share = min(len(rows) // 2, bench.profile.most_inserts) // (2 * bench.profile.rounds) * 2
     for clients in (1, 2):
         parts = {method.name: [] for method in pair}
         for number in range(bench.profile.rounds):
@@ -362,17 +381,16 @@ def write(bench, pair, value):
             at += share
         for name, list_ in parts.items():
             out[name][f"insert_{clients}"] = insert_figures(list_, clients)
-    set_full_page_writes(bench, "on")
     for method in pair:
         db = bench.db(method)
         db.run(f"INSERT INTO t_{data.key} SELECT id, f, v FROM w_{data.key} WHERE nr >= {at}")
+        rows_now = db.one(f"SELECT count(*) FROM t_{data.key}")
+        if rows_now != data.n:
+            raise RuntimeError(f"{method.name}: {rows_now} rows after all were put back")
         prepare(db, method, data, 10, value)
         found = ask(db, min(len(data.query), bench.profile.recall_queries))
         out[method.name]["recall_after"] = exact.recall(data, found, bench.far, 10)
         out[method.name]["bytes_after"] = index_size(db, method, data)
-        drop_indexes(db, data)
-        db.run(f"DROP TABLE w_{data.key}")
-        db.run(f"VACUUM (ANALYZE) t_{data.key}")
     return out
 
 

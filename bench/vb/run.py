@@ -146,13 +146,15 @@ class Run:
         self.store = Store(self.folder)
         self.progress = Progress()
         self.problems = []
+        self.ready = None
         buffers = args.shared_buffers or server.megabytes(server.memory() // 4)
         self.server = server.Server({"shared_buffers": buffers})
 
     # ------------------------------------------------------------------ one cell
 
-    def cell(self, what, expected, function):
-        """Measure unless it is there.  A failure is noted in the run and said at the end."""
+    def cell(self, what, expected, function, need=None):
+        """Measure unless it is there, with the indexes of a pair if it needs them.  A failure
+        is noted in the run and said at the end."""
         found = self.store.get(what)
         if found:
             self.progress.step(expected, expected)
@@ -160,6 +162,8 @@ class Run:
         self.progress.say(self.title(what))
         started = time.monotonic()
         try:
+            if need:
+                self.need_indexes(need)
             figures = function()
         except Exception as error:		# noqa: the others can still be measured
             if os.environ.get("VB_DEBUG"):
@@ -169,6 +173,7 @@ class Run:
             print("bench: " + text, file=sys.stderr)
             for db in self.databases.values():
                 db.reconnect()
+            self.ready = None
             figures = None
         else:
             self.store.put(what, figures)
@@ -192,50 +197,59 @@ class Run:
 
     def build(self, pair):
         """Builds by each number of workers; the last stays for what follows."""
-        bench, data = self.bench, self.data
         for workers in self.profile.workers:
-            what = self.what("build", pair, workers=workers)
-            last = workers == self.profile.workers[-1]
-            note = {"library": what["libraries"], "methods": what["methods"], "workers": workers}
-            noted = [measure.comment(bench, method) for method in pair] if last else []
-            kept = noted and all(n and n["note"] == note for n in noted)
-            if self.store.get(what) and (kept or not last):
-                continue
-            if kept and self.args.reuse:
-                self.store.put(what, dict(noted[0]["figures"], reused=True))
-                continue
-            def work():
-                for method in pair:
-                    measure.drop_indexes(bench.db(method), data)
-                figures = measure.build_pair(bench, pair, workers)
-                for method in pair:
-                    measure.comment(bench, method, {"note": note, "figures": figures})
-                return figures
+            what, note = self.build_names(pair, workers)
             if self.store.get(what):
-                self.progress.say(self.title(what) + ": again, the index is not there")
-                work()
-            elif self.cell(what, self.expected_build(), work) is None:
+                continue
+            if workers == self.profile.workers[-1] and self.args.reuse:
+                noted = [measure.comment(self.bench, method) for method in pair]
+                if all(n and n["note"] == note for n in noted):
+                    self.store.put(what, dict(noted[0]["figures"], reused=True))
+                    continue
+            if self.cell(what, self.expected_build(), lambda: self.build_now(pair, workers)) is None:
                 return False
-        # one index on a table that can be used
-        for method in pair:
-            bench.db(method).run(
-                "UPDATE pg_index SET indisvalid = indexrelid = to_regclass(%s) "
-                "WHERE indrelid = to_regclass(%s) AND indexrelid <> 0", method.index_name(data),
-                f"t_{data.key}")
-            bench.db(method).reconnect()
         return True
+
+    def build_names(self, pair, workers):
+        what = self.what("build", pair, workers=workers)
+        return what, {"library": what["libraries"], "methods": what["methods"], "workers": workers}
+
+    def build_now(self, pair, workers):
+        for method in pair:
+            if not self.args.reuse:
+                measure.drop_indexes(self.bench.db(method), self.data)
+        figures = measure.build_pair(self.bench, pair, workers)
+        for method in pair:
+            measure.comment(self.bench, method,
+                            {"note": self.build_names(pair, workers)[1], "figures": figures})
+        return figures
+
+    def need_indexes(self, pair):
+        """Called before a cell is measured: the indexes as the last build left them, and no
+        other that the planner could take."""
+        if self.ready == pair:
+            return
+        workers = self.profile.workers[-1]
+        note = self.build_names(pair, workers)[1]
+        noted = [measure.comment(self.bench, method) for method in pair]
+        if not all(n and n["note"] == note for n in noted):
+            self.progress.say(f"{self.data.name}: building again, the indexes are not there")
+            self.build_now(pair, workers)
+        for method in pair:
+            measure.show_only(self.bench, method)
+        self.ready = pair
 
     def expected_build(self):
         return 2 + self.data.n * (self.data.dim + 200) * 8e-7
 
-    def recalls(self, method, k):
+    def recalls(self, pair, method, k):
         """{value: recall} over the values of the profile, up to where it is as good as 1."""
         known = {}
         for value in self.values(method):
             if k > value and method.param == "hnsw.ef_search" and k > 10:
                 continue
             figures = self.cell(self.what("recall", (method,), k=k, value=value), 0.5,
-                                lambda: measure.recall(self.bench, method, value, k))
+                                lambda: measure.recall(self.bench, method, value, k), need=pair)
             if figures is None:
                 continue
             known[value] = figures["recall"]
@@ -257,7 +271,7 @@ class Run:
                 what = self.what("speed", [m for m, _ in chosen], k=k, value=value,
                                  clients=clients)
                 self.cell(what, self.expected_slices(chosen),
-                          lambda: measure.speed(self.bench, chosen, k, clients))
+                          lambda: measure.speed(self.bench, chosen, k, clients), need=pair)
 
     def expected_slices(self, chosen):
         return len(chosen) * self.profile.rounds * (self.profile.slice_seconds + 0.2)
@@ -269,8 +283,8 @@ class Run:
             chosen = []
             for method in pair:
                 what = self.what("value", (method,), k=k, target=target)
-                figures = self.cell(what, 1, lambda: {"value": measure.smallest_value(
-                    self.bench, method, k, target, known[method.name])})
+                figures = self.cell(what, 1, lambda: measure.smallest_value(
+                    self.bench, method, k, target, known[method.name]), need=pair)
                 if figures and figures["value"] is not None:
                     chosen.append((method, figures["value"]))
             if not chosen:
@@ -280,18 +294,19 @@ class Run:
                 what = self.what("target", [m for m, _ in chosen], k=k, target=target,
                                  values=[v for _, v in chosen], clients=clients)
                 self.cell(what, self.expected_slices(chosen),
-                          lambda: measure.speed(self.bench, chosen, k, clients))
+                          lambda: measure.speed(self.bench, chosen, k, clients), need=pair)
         return reached
 
     def measure_pair(self, pair):
         """All axes of methods that are measured in turn."""
+        self.ready = None
         if not self.build(pair):
             return
         reached = {}
         for k in self.profile.k:
             if not {"recall", "speed", "target"} & set(self.axes):
                 break
-            known = {method.name: self.recalls(method, k) for method in pair}
+            known = {method.name: self.recalls(pair, method, k) for method in pair}
             if "speed" in self.axes:
                 self.speeds(pair, known, k)
             if "target" in self.axes:
@@ -303,24 +318,25 @@ class Run:
         if "write" in self.axes and main:
             what = self.what("write", pair)
             self.cell(what, self.data.n * 2e-4 + 20,
-                      lambda: measure.write(self.bench, pair, at[0][1]))
+                      lambda: measure.write(self.bench, pair, at[0][1]), need=pair)
+            self.ready = None
 
     def more(self, pair, at):
         """Axes at one value of the parameter."""
         names, values = [m for m, _ in at], [v for _, v in at]
         if "cold" in self.axes:
             self.cell(self.what("cold", names, values=values, from_disk=self.args.from_disk), 6,
-                      lambda: measure.cold(self.bench, at, self.args.from_disk))
+                      lambda: measure.cold(self.bench, at, self.args.from_disk), need=pair)
         if "small" in self.axes:
             self.cell(self.what("small", names, values=values), self.expected_slices(at) + 6,
-                      lambda: measure.small_memory(self.bench, at, 1))
+                      lambda: measure.small_memory(self.bench, at, 1), need=pair)
         for selectivity in self.profile.selectivities if "filter" in self.axes else ():
             value = 40 if pair[0].param == "hnsw.ef_search" else 8
             if any(m.rerank for m in pair):
                 continue
             self.cell(self.what("filter", pair, selectivity=selectivity, value=value),
                       2 * self.expected_slices(at),
-                      lambda: measure.filtered(self.bench, pair, selectivity, value))
+                      lambda: measure.filtered(self.bench, pair, selectivity, value), need=pair)
 
     # ------------------------------------------------------------------ a data set
 
