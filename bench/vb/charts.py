@@ -79,8 +79,8 @@ def recall_panels(figures, keys, k=10, clients=1):
         return None
     columns = min(2, len(keys))
     rows = -(-len(keys) // columns)
-    fig, grid = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.4 * rows + 0.5),
-                             squeeze=False)
+    fig, grid = plt.subplots(rows, columns, squeeze=False,
+                             figsize=(max(6.5, 4.6 * columns), 3.4 * rows + 0.5))
     handles = {}
     for axes in grid.flat[len(keys):]:
         axes.set_visible(False)
@@ -118,6 +118,8 @@ def costs(figures, key):
                                               for m, f in writes.items()},
         "insert, kB of WAL a row": {m: f["insert_1"]["wal_bytes_per_row"] / 1000
                                     for m, f in writes.items()},
+        "insert, kB of WAL a row after a checkpoint": {
+            m: f["insert_images"]["wal_bytes_per_row"] / 1000 for m, f in writes.items()},
         "VACUUM after deleting 2 %, seconds": {m: f["vacuum"]["seconds"]
                                                for m, f in writes.items()}}
     return {title: values for title, values in out.items() if values}

@@ -350,8 +350,9 @@ def insert_slice(bench, method, first, count, clients):
 def write(bench, pair, value):
     """VACUUM after deleting 2 %, then those rows back by 1 and 2 clients, in turn.
 
-    No page images: full_page_writes is off meanwhile, as long after a checkpoint.  The
-    indexes go afterwards, they are no longer as built.
+    full_page_writes is off meanwhile, so that WAL is that of a server long after a
+    checkpoint; the last rows are inserted with it on, right after one.  The indexes go
+    afterwards, they are no longer as built.
     """
     set_full_page_writes(bench, "off")
     try:
@@ -372,15 +373,19 @@ def vacuum_and_insert(bench, pair, value):
         warm(bench, method)
         out[method.name]["vacuum"] = take_out(bench.db(method), data, rows)
     at = 0
-    share = min(len(rows) // 2, bench.profile.most_inserts) // (2 * bench.profile.rounds) * 2
-    for clients in (1, 2):
+    share = min(len(rows) // 3, bench.profile.most_inserts) // (2 * bench.profile.rounds) * 2
+    for name, clients in (("insert_1", 1), ("insert_2", 2), ("insert_images", 1)):
+        if name == "insert_images":
+            set_full_page_writes(bench, "on")
+            for method in pair:
+                warm(bench, method)
         parts = {method.name: [] for method in pair}
         for number in range(bench.profile.rounds):
             for method in pair if number % 2 == 0 else pair[::-1]:
                 parts[method.name].append(insert_slice(bench, method, at, share, clients))
             at += share
-        for name, list_ in parts.items():
-            out[name][f"insert_{clients}"] = insert_figures(list_, clients)
+        for method in pair:
+            out[method.name][name] = insert_figures(parts[method.name], clients)
     for method in pair:
         db = bench.db(method)
         db.run(f"INSERT INTO t_{data.key} SELECT id, f, v FROM w_{data.key} WHERE nr >= {at}")

@@ -10,9 +10,9 @@ EXTENSIONS = {"vecext": "vecext", "pgvector": "vector"}
 
 OPERATORS = {"l2": "<->", "cosine": "<=>", "ip": "<#>"}
 EF = [10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 450, 640, 1000]
-EF_QUICK = [10, 40, 160]
+EF_QUICK = [10, 20, 40, 80]
 PROBES = [1, 2, 4, 8, 16, 32, 64, 128, 256]
-PROBES_QUICK = [1, 4, 16]
+PROBES_QUICK = [2, 8, 32]
 
 # an index that is measured is also used
 FORCED = {"enable_seqscan": "off", "max_parallel_workers_per_gather": 0}

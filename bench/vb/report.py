@@ -96,7 +96,9 @@ def write_rows(figures, key):
         one, two = f["insert_1"], f["insert_2"]
         rows.append((method, short(one["ms_p50"]), short(one["rows_per_second"]),
                      short(two["rows_per_second"]), short(one["wal_bytes_per_row"] / 1000),
-                     short(two["wal_bytes_per_row"] / 1000), short(f["vacuum"]["seconds"]),
+                     short(two["wal_bytes_per_row"] / 1000),
+                     short(f["insert_images"]["wal_bytes_per_row"] / 1000),
+                     short(f["vacuum"]["seconds"]),
                      f"{f['recall_after']:.3f}"))
     return rows
 
@@ -137,7 +139,7 @@ TABLES = (
     ("Builds", build_rows, ("method", "workers", "seconds", "index MB", "own memory MB",
                             "sum of VmHWM MB")),
     ("Writing", write_rows, ("method", "insert ms, p50", "rows/s, 1 client", "rows/s, 2 clients",
-                             "kB WAL a row", "kB, 2 clients", "VACUUM s", "recall after")),
+                             "kB WAL a row", "2 clients", "after a checkpoint", "VACUUM s", "recall after")),
     ("Exact, small memory, cold start", one_value_rows, ("method", "", "q/s", "p50 µs",
                                                          "first µs")),
     ("Filters", filter_rows, ("rows that qualify", "method", "recall@10", "rows found", "q/s",

@@ -253,7 +253,7 @@ class Run:
             if figures is None:
                 continue
             known[value] = figures["recall"]
-            if figures["recall"] > 0.999:
+            if figures["recall"] > 0.9995 and not self.profile.quick:
                 break
         return known
 
@@ -290,7 +290,7 @@ class Run:
             if not chosen:
                 continue
             reached[target] = chosen
-            for clients in [1, *self.profile.clients_more]:
+            for clients in [1] if self.profile.quick else [1, *self.profile.clients_more]:
                 what = self.what("target", [m for m, _ in chosen], k=k, target=target,
                                  values=[v for _, v in chosen], clients=clients)
                 self.cell(what, self.expected_slices(chosen),
@@ -312,14 +312,19 @@ class Run:
             if "target" in self.axes:
                 reached = reached or self.targets(pair, known, k)
         at = reached.get(0.95) or [(m, 40 if m.param == "hnsw.ef_search" else 8) for m in pair]
-        main = pair[0].kind in ("hnsw", "ivfflat") and pair[0].options == ""
-        if main or not self.profile.quick:
+        main = self.main(pair)
+        if main:
             self.more(pair, at)
-        if "write" in self.axes and main:
+        if main and "write" in self.axes:
             what = self.what("write", pair)
             self.cell(what, self.data.n * 2e-4 + 20,
                       lambda: measure.write(self.bench, pair, at[0][1]), need=pair)
             self.ready = None
+
+    @staticmethod
+    def main(pair):
+        """Is it one whose other costs are measured too?"""
+        return pair[0].kind in ("hnsw", "ivfflat")
 
     def more(self, pair, at):
         """Axes at one value of the parameter."""
@@ -418,11 +423,13 @@ class Run:
                     self.progress.plan(build * len(self.profile.workers))
                     values = len(methods.EF_QUICK if self.profile.quick else methods.EF[:10])
                     many += values * clients * len(self.profile.k) * ("speed" in self.axes)
-                    many += len(self.args.targets) * clients * ("target" in self.axes)
-                    many += ("small" in self.axes) + 2 * len(self.profile.selectivities) * \
-                        ("filter" in self.axes)
-                    self.progress.plan(("cold" in self.axes) * 6 + ("write" in self.axes) *
-                                       (20 + rows * 2e-4))
+                    many += len(self.args.targets) * (1 if self.profile.quick else clients) * \
+                        ("target" in self.axes)
+                    if self.main(pair):
+                        many += ("small" in self.axes) + 2 * len(self.profile.selectivities) * \
+                            ("filter" in self.axes)
+                        self.progress.plan(("cold" in self.axes) * 6 + ("write" in self.axes) *
+                                           (20 + rows * 2e-4))
                 self.progress.plan(many * slices)
 
     def everything(self):
