@@ -3,7 +3,7 @@
 # checkout: the Debian folder in which everything runs, and Python in it.
 #
 #	need_folder				makes $root complete, or dies
-#	python_inside MODULE ARG...	runs python3 -m MODULE in it
+#	python_inside MODULE ARG...	runs python3 -m MODULE in it; wants cwd, command, commit
 #
 # The machine itself needs nothing but debootstrap and root.
 
@@ -74,14 +74,15 @@ need_folder()
 	done
 }
 
-# Files of this machine are below /host; module vb.paths translates
+# files of this machine are below /host; vb/paths.py translates
 python_inside()
 {
 	module=$1
 	shift
+	# shellcheck disable=SC2154		# cwd, command, commit: of the caller
 	VECEXT_SHM=60% inside "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-		LC_ALL=C.UTF-8 PYTHONPATH="/host$PWD/bench" PYTHONDONTWRITEBYTECODE=1 \
-		MPLCONFIGDIR=/tmp VB_TOP="/host$PWD" VB_CWD="$cwd" VB_PG="$version" \
-		VB_DEBUG="${VB_DEBUG:-}" VB_COMMAND="$command" VB_COMMIT="$commit" VB_THREADS="$(getconf _NPROCESSORS_ONLN)" \
+		LC_ALL=C.UTF-8 PYTHONPATH="/host$PWD/bench" PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp \
+		VB_TOP="/host$PWD" VB_CWD="$cwd" VB_COMMAND="$command" VB_COMMIT="$commit" \
+		VB_PG="$version" VB_THREADS="$(getconf _NPROCESSORS_ONLN)" VB_DEBUG="${VB_DEBUG:-}" \
 		python3 -m "$module" "$@"
 }

@@ -6,15 +6,10 @@ import json
 import os
 import re
 import sys
-import time
 
 from vb import charts, paths
 from vb.figures import Figures
-from vb.store import write_json		# noqa: F401, the format of what is read here
-
-BEGIN = "<!-- bench: written by bench/report --readme -->"
-END = "<!-- bench: end -->"
-CHARTS = os.path.join("bench", "charts")
+from vb.readme import CHARTS, readme_text, replace_part, short, times, when
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -45,21 +40,6 @@ def newest():
 
 # ----------------------------------------------------------------------------
 # tables
-
-def short(number):
-    """Three digits that count."""
-    if number is None:
-        return "–"
-    if number >= 100:
-        return f"{number:,.0f}"
-    return f"{number:.3g}"
-
-
-def times(ratio):
-    if ratio is None:
-        return "–"
-    return f"{ratio['median']:.2f}× ({ratio['min']:.2f}–{ratio['max']:.2f})"
-
 
 def html_table(head, rows):
     out = ["<table><tr>", *(f"<th>{html.escape(text)}</th>" for text in head), "</tr>"]
@@ -211,10 +191,6 @@ def run_page(page, run):
         f"{name} = {value}" for name, value in sorted(run["settings"].items()))) + "</pre>\n")
 
 
-def when(run):
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run["started"]))
-
-
 def machine_rows(run):
     machine = run["machine"]
     yield "processor", f"{machine['cpu']}, {machine['cores']} cores"
@@ -245,65 +221,6 @@ def write_page(figures, folder):
 
 # ----------------------------------------------------------------------------
 # the README
-
-def readme_pair(figures, key, kind):
-    """One row of the README's table: an index of ours beside the peer's of the same kind."""
-    ours, theirs = f"vecext/{kind}", f"pgvector/{kind}"
-    targets, builds = figures.targets(key), figures.best_builds(key)
-    writes = figures.writes(key)
-    if ours not in builds or theirs not in builds:
-        return None
-    cells = []
-    for target in (0.95, 0.99):
-        a, b = targets.get((target, ours)), targets.get((target, theirs))
-        if a and b and a[2]:
-            cells.append(f"{short(a[1]['qps'])} : {short(b[1]['qps'])} = **{a[2]['median']:.1f}×**")
-        else:
-            cells.append(" : ".join(short(x[1]["qps"]) if x else "not reached" for x in (a, b)))
-    pair = lambda f: " : ".join(short(f(side)) for side in (ours, theirs))
-    cells.append(pair(lambda side: builds[side]["seconds"]))
-    cells.append(pair(lambda side: builds[side]["bytes"] / 1e6))
-    if ours in writes and theirs in writes:
-        cells.append(pair(lambda side: writes[side]["insert_1"]["ms_p50"]))
-        cells.append(pair(lambda side: writes[side]["insert_1"]["wal_bytes_per_row"] / 1000))
-        cells.append(pair(lambda side: writes[side]["vacuum"]["seconds"]))
-    else:
-        cells += ["–"] * 3
-    data = figures.data[key]
-    return f"| {data['name']}, {data['rows']:,} × {data['dim']} | {kind} | " + " | ".join(cells) + " |"
-
-
-def readme_text(figures):
-    """What stands between the markers."""
-    rows = [readme_pair(figures, key, kind) for key in figures.keys()
-            for kind in ("hnsw", "ivfflat")]
-    rows = [row for row in rows if row]
-    if not rows:
-        raise SystemExit("bench: no run has an index of both vecext and pgvector")
-    run = figures.runs[-1]
-    versions = run["versions"]
-    out = [BEGIN, "",
-           f"vecext {versions.get('vecext', '?')} : pgvector {versions.get('pgvector', '?')} in one "
-           f"PostgreSQL {versions['PostgreSQL'].split()[0]}, the same rows, settings and number of "
-           f"processes; {run['machine']['cpu']}, {run['machine']['cores']} cores, {when(run)[:10]}. "
-           "Queries per second of one client at equal recall@10, and the median of their paired "
-           "ratios.", "",
-           "| data | index | q/s, recall 0.95 | q/s, recall 0.99 | build s | index MB | "
-           "insert ms | kB WAL a row | VACUUM of 2 %, s |",
-           "|---|---|---|---|---|---|---|---|---|", *rows, "",
-           f"![queries per second over recall]({CHARTS}/recall.svg)", "",
-           f"![cost of builds and writes]({CHARTS}/cost.svg)", "",
-           "Made by", ""]
-    out += [f"    {line}" for line in dict.fromkeys(run["command"] for run in figures.runs)]
-    return "\n".join(out + ["", END])
-
-
-def replace_part(text, part):
-    """The README with what is between the markers replaced; it must have them."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise SystemExit(f"bench: README.md has no such lines: {BEGIN} and {END}")
-    return text[:text.index(BEGIN)] + part + text[text.index(END) + len(END):]
-
 
 def write_readme(figures):
     path = os.path.join(paths.TOP, "README.md")
