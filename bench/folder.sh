@@ -10,7 +10,8 @@
 : "${VECEXT_BENCH_PG:=17}"
 root=${VECEXT_BENCH_ROOT:-/var/cache/vecext-bench/$VECEXT_BENCH_PG}
 version=$VECEXT_BENCH_PG
-needed="python3-numpy python3-psycopg2 python3-h5py python3-matplotlib"
+# numpy with a BLAS that uses the processor, which FAISS needs too
+needed="libopenblas0-pthread python3-numpy python3-psycopg2 python3-h5py python3-matplotlib"
 optional="python3-hnswlib python3-faiss"
 
 die()
