@@ -2,6 +2,7 @@
 import json
 import os
 import statistics
+import sys
 import time
 
 import numpy as np
@@ -71,6 +72,8 @@ def build(bench, method, workers):
     figures = {"seconds": seconds, "bytes": index_size(db, method, data), "hwm": sampler.hwm,
                "own": sampler.own, "processes": len(sampler.highest),
                "wal_bytes": wal_since(db, wal)}
+    for text in db.connection.notices:		# such as: the graph does not fit
+        print(f"bench: {method.name}: {text.strip()}", file=sys.stderr)
     db.run(f"ALTER TABLE t_{data.key} RESET (parallel_workers)")
     db.reconnect()
     return figures

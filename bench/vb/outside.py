@@ -184,6 +184,17 @@ def work(spec):
     return out
 
 
+def environment(threads):
+    """Threads that wait do not take the processor from others."""
+    return dict(os.environ, OMP_WAIT_POLICY="passive", OPENBLAS_NUM_THREADS=str(threads))
+
+
+def expected(data, profile, clients):
+    """Seconds, roughly."""
+    passes = 10 * len(profile.k) * clients * profile.rounds * profile.slice_seconds / 4
+    return 3 + data.n * (data.dim + 200) * 1e-6 + (3 if profile.quick else passes)
+
+
 def measure(data, name, threads, profile, cache, far, search):
     """One library by so many threads; recall by the exact answers of the harness."""
     paths_ = {}
@@ -195,7 +206,7 @@ def measure(data, name, threads, profile, cache, far, search):
                 search=search, k=profile.k, clients=[1, *profile.clients_more],
                 rounds=profile.rounds, least=profile.slice_seconds / 4)
     done = subprocess.run([sys.executable, "-m", "vb.outside"], input=json.dumps(spec),
-                          capture_output=True, text=True)
+                          capture_output=True, text=True, env=environment(threads))
     if done.returncode:
         raise RuntimeError(f"{name}: {done.stderr[-500:]}")
     out = json.loads(done.stdout.splitlines()[-1])

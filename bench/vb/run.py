@@ -127,6 +127,22 @@ def library(peer):
     return file_hash(os.path.join(folder, methods.EXTENSIONS[peer] + ".so"))
 
 
+def rough_size(text):
+    """Rows and dimensions of a data set that was not read yet; a guess for files."""
+    name, options = datasets.parse(text)
+    rows, dim = 60000, 400
+    if name.startswith("gen:"):
+        rows, dim = (datasets.number(x) for x in name[4:].split("x"))
+    elif name == "siftsmall":
+        rows, dim = 10000, 128
+    return argparse.Namespace(n=datasets.number(options.get("limit", str(rows))), dim=dim)
+
+
+def expected_build(size):
+    """Seconds for a pair, roughly."""
+    return 2 + size.n * (size.dim + 200) * 8e-7
+
+
 class Run:
     """Everything that is measured, in order, skipping what is there."""
 
@@ -206,7 +222,7 @@ class Run:
                 if all(n and n["note"] == note for n in noted):
                     self.store.put(what, dict(noted[0]["figures"], reused=True))
                     continue
-            if self.cell(what, self.expected_build(), lambda: self.build_now(pair, workers)) is None:
+            if self.cell(what, expected_build(self.data), lambda: self.build_now(pair, workers)) is None:
                 return False
         return True
 
@@ -238,9 +254,6 @@ class Run:
         for method in pair:
             measure.show_only(self.bench, method)
         self.ready = pair
-
-    def expected_build(self):
-        return 2 + self.data.n * (self.data.dim + 200) * 8e-7
 
     def recalls(self, pair, method, k):
         """{value: recall} over the values of the profile, up to where it is as good as 1."""
@@ -352,20 +365,25 @@ class Run:
         self.cell(what, self.expected_slices(pair), lambda: measure.speed(
             self.bench, [(method, None) for method in pair], 10, 1))
 
-    def outside_peers(self):
-        there, _ = outside.available()
+    def outside_cells(self):
+        """(name, threads) of what is measured outside the server."""
+        wanted = self.args.methods or self.profile.methods
         cores = 1 + max(self.profile.workers, default=0)
-        for name in sorted(there):
-            wanted = self.args.methods or self.profile.methods
+        for name in sorted(outside.available()[0]):
             if wanted and not any(w in (name, name.split("/")[0]) for w in wanted):
                 continue
             for threads in sorted({1, cores}, reverse=True):
-                if threads == 1 and cores > 1 and self.profile.quick:
-                    continue
-                what = dict(self.what("outside"), name=name, threads=threads)
-                self.cell(what, self.expected_build(), lambda: outside.measure(
-                    self.data, name, threads, self.profile, self.cache, self.bench.far,
-                    threads == cores))
+                if threads == cores or not self.profile.quick:
+                    yield name, threads, threads == cores
+
+    def expected_outside(self, data):
+        return outside.expected(data, self.profile, 1 + len(self.profile.clients_more))
+
+    def outside_peers(self):
+        for name, threads, search in self.outside_cells():
+            what = dict(self.what("outside"), name=name, threads=threads)
+            self.cell(what, self.expected_outside(self.data), lambda: outside.measure(
+                self.data, name, threads, self.profile, self.cache, self.bench.far, search))
 
     def fitting(self, pair):
         kept = []
@@ -405,32 +423,27 @@ class Run:
 
     def plan(self, pairs):
         """A rough sum of what cell() will be told, for the time left."""
+        axes, profile = set(self.axes), self.profile
+        clients = 1 + len(profile.clients_more)
         for text in self.names:
-            name, options = datasets.parse(text)
-            rows, dim = 10000, 128
-            if name.startswith("gen:"):
-                rows, dim = (datasets.number(x) for x in name[4:].split("x"))
-            elif name != "siftsmall":
-                rows = datasets.number(options.get("limit", "60000"))
-            build = 2 + rows * (dim + 200) * 8e-7
+            size = rough_size(text)
             for pair in pairs:
-                slices = len(pair) * self.profile.rounds * (self.profile.slice_seconds + 0.2)
-                clients = 1 + len(self.profile.clients_more)
-                many = 0
+                slices = len(pair) * profile.rounds * (profile.slice_seconds + 0.2)
                 if pair[0].am is None:
-                    many = 1
-                elif "build" in self.axes or pair[0].am:
-                    self.progress.plan(build * len(self.profile.workers))
-                    values = len(methods.EF_QUICK if self.profile.quick else methods.EF[:10])
-                    many += values * clients * len(self.profile.k) * ("speed" in self.axes)
-                    many += len(self.args.targets) * (1 if self.profile.quick else clients) * \
-                        ("target" in self.axes)
-                    if self.main(pair):
-                        many += ("small" in self.axes) + 2 * len(self.profile.selectivities) * \
-                            ("filter" in self.axes)
-                        self.progress.plan(("cold" in self.axes) * 6 + ("write" in self.axes) *
-                                           (20 + rows * 2e-4))
-                self.progress.plan(many * slices)
+                    self.progress.plan(slices if "exact" in axes else 0)
+                    continue
+                values = len(methods.EF_QUICK if profile.quick else methods.EF[:10])
+                many = values * clients * len(profile.k) * ("speed" in axes)
+                many += len(self.args.targets) * (1 if profile.quick else clients) * \
+                    ("target" in axes)
+                if self.main(pair):
+                    many += ("small" in axes)
+                    many += 2 * len(profile.selectivities) * ("filter" in axes)
+                    self.progress.plan(6 * ("cold" in axes) +
+                                       (20 + size.n * 2e-4) * ("write" in axes))
+                self.progress.plan(many * slices + len(profile.workers) * expected_build(size))
+            if "outside" in axes:
+                self.progress.plan(len(list(self.outside_cells())) * self.expected_outside(size))
 
     def everything(self):
         started = time.time()
