@@ -185,8 +185,9 @@ def work(spec):
 
 
 def environment(threads):
-    """Threads that wait do not take the processor from others."""
-    return dict(os.environ, OMP_WAIT_POLICY="passive", OPENBLAS_NUM_THREADS=str(threads))
+    """FAISS has threads of its own above the BLAS; those that wait must not spin."""
+    return dict(os.environ, OMP_WAIT_POLICY="passive", OPENBLAS_NUM_THREADS="1",
+                OMP_NUM_THREADS=str(threads))
 
 
 def expected(data, profile, clients):
