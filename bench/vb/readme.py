@@ -73,7 +73,7 @@ def readme_text(figures):
            f"![queries per second over recall]({CHARTS}/recall.svg)", "",
            f"![cost of builds and writes]({CHARTS}/cost.svg)", "",
            "Made by", ""]
-    out += [f"    {line}" for line in dict.fromkeys(run["command"] for run in figures.runs)]
+    out += [f"    {line.rstrip()}" for line in dict.fromkeys(run["command"] for run in figures.runs)]
     return "\n".join(out + ["", END])
 
 
