@@ -16,7 +16,7 @@
 #include "port/pg_bitutils.h"
 
 #define UPPER_EF		64		/* most candidates on a level */
-#define UPPER_STEPS		256		/* of a greedy walk, in case links run in a circle */
+#define DESCENT_EF		8		/* the same above the new node's highest level */
 #define LINK_TRIES		3
 
 typedef struct UpperCandidate
@@ -121,41 +121,6 @@ copy_upper(HnswInsert *insert, uint32 id, int level)
 
 /*--- search --------------------------------------------------------------*/
 
-/* the nearest slot of a level, found greedily, from "id" on; *id follows */
-static bool
-walk_level(HnswInsert *insert, int level, uint32 *id, float *distance)
-{
-	uint8_t    *slot = copy_upper(insert, *id, level);
-
-	if (slot == NULL)
-		return false;
-	*distance = hnsw_code_distance(insert->query, upper_code(insert, slot));
-	for (int step = 0; step < UPPER_STEPS; step++)
-	{
-		uint8_t    *nearer = NULL;
-
-		for (int i = 0; i < upper_head(slot)->nlinks; i++)
-		{
-			uint8_t    *other = copy_upper(insert, upper_links(slot)[i], level);
-			float		d;
-
-			if (other == NULL)
-				continue;
-			d = hnsw_code_distance(insert->query, upper_code(insert, other));
-			if (d < *distance)
-			{
-				*distance = d;
-				*id = upper_links(slot)[i];
-				nearer = other;
-			}
-		}
-		if (nearer == NULL)
-			break;
-		slot = nearer;
-	}
-	return true;
-}
-
 /* whether a slot is met for the first time, and may be looked at */
 static bool
 visit(UpperBeam *beam, uint32 id)
@@ -201,10 +166,22 @@ add_candidate(UpperBeam *beam, uint32 id)
 	beam->candidates[i] = (UpperCandidate) {distance, id, slot, false};
 }
 
+/* search a level with ef candidates from one slot on, or from those found one level up */
 static void
-search_level(UpperBeam *beam, uint32 start)
+search_level(UpperBeam *beam, int level, int ef, uint32 start)
 {
-	add_candidate(beam, start);
+	uint32		starts[UPPER_EF] = {start};
+	int			nstarts = Max(beam->n, 1);
+
+	for (int i = 0; i < beam->n; i++)
+		starts[i] = beam->candidates[i].id - 1;
+	beam->level = level;
+	beam->ef = ef;
+	beam->n = 0;
+	beam->nvisited = 0;
+	memset(beam->visited, 0xff, sizeof(uint32) * ((Size) beam->mask + 1));
+	for (int i = 0; i < nstarts; i++)
+		add_candidate(beam, starts[i]);
 	for (;;)
 	{
 		uint8_t    *slot;
@@ -257,44 +234,34 @@ select_upper(UpperBeam *beam, InsertUpper *upper)
  * hnsw_upper_search
  *		Choose the links of the new node's upper slots, insert->level of them.
  *
- * As HNSW does: greedily down to the node's highest level, from there on with
- * several candidates.
+ * As HNSW does, but with several candidates on the levels above the node's
+ * highest, too; see descend in graph/search_tmpl.h.
  */
 void
 hnsw_upper_search(HnswInsert *insert)
 {
 	HnswIndex  *index = insert->index;
 	UpperBeam  *beam;
-	uint32		id = index->entry_upper;
-	int			level = index->entry_level;
-	float		distance;
+	uint32		entry = index->entry_upper;
+	int			ef = Min(index->params.ef_construction, UPPER_EF);
 
 	memset(insert->uppers, 0, sizeof(insert->uppers));
-	if (insert->level == 0 || level == 0 || id == LINK_NONE)
+	if (insert->level == 0 || index->entry_level == 0 || entry == LINK_NONE)
 		return;
-	for (; level > insert->level; level--, id--)
-	{
-		if (!walk_level(insert, level, &id, &distance))
-			return;
-	}
-
 	beam = palloc0(sizeof(UpperBeam));
 	beam->insert = insert;
-	beam->ef = Min(index->params.ef_construction, UPPER_EF);
-	beam->mask = pg_nextpower2_32((uint32) beam->ef * (uint32) index->layout.upper_links * 4 +
+	beam->mask = pg_nextpower2_32((uint32) ef * (uint32) index->layout.upper_links * 4 +
 								  64) - 1;
 	beam->visited = palloc(sizeof(uint32) * ((Size) beam->mask + 1));
-	for (; level > 0; level--, id--)
+	for (int level = index->entry_level; level > 0; level--)
 	{
-		beam->level = level;
-		beam->n = 0;
-		beam->nvisited = 0;
-		memset(beam->visited, 0xff, sizeof(uint32) * ((Size) beam->mask + 1));
-		search_level(beam, id);
+		bool		own = level <= insert->level;
+
+		search_level(beam, level, own ? ef : Min(ef, DESCENT_EF), entry);
 		if (beam->n == 0)
 			break;
-		select_upper(beam, &insert->uppers[level - 1]);
-		id = beam->candidates[0].id;
+		if (own)
+			select_upper(beam, &insert->uppers[level - 1]);
 	}
 	pfree(beam->visited);
 	pfree(beam);
