@@ -67,6 +67,7 @@ OBJS = \
 	src/hnsw/hnswcost.o \
 	src/hnsw/hnswvacuum.o \
 	src/hnsw/hnswchoose.o \
+	src/hnsw/hnswreach.o \
 	src/hnsw/hnswrepair.o \
 	src/hnsw/hnswvalidate.o \
 	src/hnsw/hnswcheck.o \

@@ -264,6 +264,26 @@ occluded(const ListChoice *choice, int i)
 	return false;
 }
 
+/* elements of a list, the farthest from its owner first */
+static void
+sort_farthest(const ListChoice *choice, int *order)
+{
+	for (int i = 0; i < choice->n; i++)
+	{
+		int			j = i;
+
+		for (; j > 0 && choice->own[order[j - 1]] < choice->own[i]; j--)
+			order[j] = order[j - 1];
+		order[j] = i;
+	}
+}
+
+static bool
+may_go(const ListChoice *choice, int i)
+{
+	return choice->spare == NULL || choice->spare(choice->arg, i);
+}
+
 /*
  * hnsw_choose_place
  *		Which element of a full list should give way to a new node; -1: none.
@@ -271,54 +291,42 @@ occluded(const ListChoice *choice, int i)
  * The heuristic of HNSW for one replacement: a new node to which an element
  * leads is turned away; else the farthest element goes to which the new node
  * leads, else the farthest to which another leads, else the farthest of all if
- * farther than the new node.  With force some element goes in any case.
+ * farther than the new node.  One that cannot be spared stays.  With force some
+ * element goes in any case.
  */
 int
 hnsw_choose_place(const ListChoice *choice, bool force)
 {
-	bool	   *done;
-	int			place = -1;
-	int			farthest = -1;
+	int			order[VEC_SCAN_MAX_LINKS];
 
-	for (int i = 0; i < choice->n; i++)
+	for (int i = 0; i < choice->n && !force; i++)
 	{
-		if (!force && choice->own[i] < choice->new_own && choice->to_new[i] <= choice->new_own)
+		if (choice->own[i] < choice->new_own && choice->to_new[i] <= choice->new_own)
 			return -1;
-		if (choice->own[i] > choice->new_own && choice->to_new[i] <= choice->own[i] &&
-			(place < 0 || choice->own[i] > choice->own[place]))
-			place = i;
-		if (farthest < 0 || !(choice->own[i] <= choice->own[farthest]))
-			farthest = i;
 	}
-	if (place >= 0)
-		return place;
-
-	done = palloc0(sizeof(bool) * (Size) choice->n);
-	for (int round = 0; round < choice->n; round++)
+	sort_farthest(choice, order);
+	for (int k = 0; k < choice->n && choice->own[order[k]] > choice->new_own; k++)
 	{
-		int			next = -1;
-
-		for (int i = 0; i < choice->n; i++)
-		{
-			if (!done[i] && (next < 0 || choice->own[i] > choice->own[next]))
-				next = i;
-		}
-		done[next] = true;
-		if (occluded(choice, next))
-		{
-			place = next;
-			break;
-		}
+		if (choice->to_new[order[k]] <= choice->own[order[k]] && may_go(choice, order[k]))
+			return order[k];
 	}
-	pfree(done);
-	if (place < 0 && (force || choice->own[farthest] > choice->new_own))
-		place = farthest;
-	return place;
+	for (int k = 0; k < choice->n; k++)
+	{
+		if (occluded(choice, order[k]) && may_go(choice, order[k]))
+			return order[k];
+	}
+	for (int k = 0; k < choice->n && (force || choice->own[order[k]] > choice->new_own); k++)
+	{
+		if (may_go(choice, order[k]))
+			return order[k];
+	}
+	return force ? order[0] : -1;
 }
 
 typedef struct NodeList
 {
 	HnswInsert *insert;
+	const InsertNode *owner;
 	InsertNode *node[VEC_SCAN_MAX_LINKS];
 } NodeList;
 
@@ -328,6 +336,49 @@ list_pair(void *arg, int i, int j)
 	NodeList   *list = arg;
 
 	return node_pair(list->insert, list->node[i], list->node[j]);
+}
+
+static bool
+leads_to(const SlotLayout *layout, const InsertNode *from, uint32 id)
+{
+	const uint32_t *links = slot_links(layout, from->slot);
+	bool		found = false;
+
+	/* no early end: so that it is done many at a time */
+	for (int i = 0; i < slot_head(from->slot)->nlinks; i++)
+		found |= links[i] == id;
+	return found;
+}
+
+/*
+ * Whether a node on a list can be left to others: one that is linked by the new
+ * node or by one that was met.  What was met is a small part of the graph, but
+ * the part around the node.
+ */
+static bool
+is_spare(HnswInsert *insert, const InsertNode *owner, uint32 id)
+{
+	for (int i = 0; i < insert->nlinks; i++)
+	{
+		if (insert->links[i].node->id == id)
+			return true;
+	}
+	for (int i = 0; i < insert->ncandidates; i++)
+	{
+		const InsertNode *from = insert->candidates[i].node;
+
+		if (from != owner && from->id != id && leads_to(&insert->index->layout, from, id))
+			return true;
+	}
+	return false;
+}
+
+static bool
+list_spare(void *arg, int i)
+{
+	NodeList   *list = arg;
+
+	return is_spare(list->insert, list->owner, list->node[i]->id);
 }
 
 /* whether a node found near the new one, and on the list, leads to it */
@@ -363,7 +414,9 @@ find_place(HnswInsert *insert, const InsertNode *owner, float distance, bool for
 	float		own[VEC_SCAN_MAX_LINKS];
 	float		to_new[VEC_SCAN_MAX_LINKS];
 	NodeList	list;
-	ListChoice	choice = {.own = own, .to_new = to_new, .pair = list_pair, .arg = &list};
+	ListChoice	choice = {
+		.own = own, .to_new = to_new, .pair = list_pair, .spare = list_spare, .arg = &list
+	};
 
 	choice.n = slot_head(owner->slot)->nlinks;
 	choice.new_own = distance;
@@ -383,6 +436,7 @@ find_place(HnswInsert *insert, const InsertNode *owner, float distance, bool for
 		return -1;
 
 	list.insert = insert;
+	list.owner = owner;
 	for (int i = 0; i < choice.n; i++)
 	{
 		list.node[i] = hnsw_fetch(insert, links[i], false);
@@ -394,22 +448,87 @@ find_place(HnswInsert *insert, const InsertNode *owner, float distance, bool for
 	return hnsw_choose_place(&choice, force);
 }
 
+/* store a link in the slot a copy is of, if that is as it was; then in the copy, too */
+static bool
+store_link(HnswInsert *insert, InsertNode *owner, int place, const SketchEdge *edge)
+{
+	const SlotLayout *layout = &insert->index->layout;
+	GenericXLogState *state;
+	int			slotno;
+	Buffer		buffer = lock_live(insert, owner->id, slot_head(owner->slot)->generation, &slotno);
+	uint8_t    *slot;
+	bool		same;
+
+	if (!BufferIsValid(buffer))
+		return false;
+	slot = hnsw_slot(insert->index, BufferGetPage(buffer), slotno);
+	same = slot_head(slot)->version == slot_head(owner->slot)->version &&
+		slot_head(slot)->nlinks == slot_head(owner->slot)->nlinks;
+	if (same)
+	{
+		state = GenericXLogStart(insert->rel);
+		slot = hnsw_slot(insert->index, GenericXLogRegisterBuffer(state, buffer, 0), slotno);
+		slot_set_link(layout, slot, place, insert->node, edge);
+		((NavSlotHead *) (void *) slot)->version++;
+		memcpy(owner->slot, slot, layout->code_offset);
+		GenericXLogFinish(state);
+	}
+	UnlockReleaseBuffer(buffer);
+	return same;
+}
+
+/*
+ * Link from the new node to one that lost a link to it and perhaps had no
+ * other; where there is no room, leave it to vacuum.
+ */
+static void
+adopt(HnswInsert *insert, uint32 id)
+{
+	const SlotLayout *layout = &insert->index->layout;
+	InsertNode *node = hnsw_fetch(insert, id, false);
+	SketchEdge	room;
+	const SketchEdge *edge;
+	GenericXLogState *state;
+	Buffer		buffer;
+	uint8_t    *slot;
+	int			place;
+	int			slotno;
+
+	if (!node->usable)
+		return;
+	edge = make_edge(insert, node, false, &room);
+	buffer = lock_live(insert, insert->node, insert->generation, &slotno);
+	if (!BufferIsValid(buffer))
+		return;
+	state = GenericXLogStart(insert->rel);
+	slot = hnsw_slot(insert->index, GenericXLogRegisterBuffer(state, buffer, 0), slotno);
+	place = slot_head(slot)->nlinks;
+	if (place < layout->links)
+	{
+		slot_set_link(layout, slot, place, id, edge);
+		((NavSlotHead *) (void *) slot)->version++;
+		GenericXLogFinish(state);
+	}
+	else
+		GenericXLogAbort(state);
+	UnlockReleaseBuffer(buffer);
+	if (place >= layout->links)
+		hnsw_note_repair(insert->rel, 1);
+}
+
 /* link from a neighbor to the new node; returns whether it does now */
 static bool
 link_back(HnswInsert *insert, const InsertLink *link, bool force)
 {
+	const SlotLayout *layout = &insert->index->layout;
 	InsertNode *owner = link->node;
 	uint16		generation = slot_head(owner->slot)->generation;
 
 	for (int i = 0; i < LINK_TRIES; i++)
 	{
 		SketchEdge	room;
-		const SketchEdge *edge;
+		uint32		lost = LINK_NONE;
 		int			place;
-		int			slotno;
-		Buffer		buffer;
-		uint8_t    *slot;
-		bool		same;
 
 		if (i > 0)
 			hnsw_fetch(insert, owner->id, true);
@@ -418,26 +537,13 @@ link_back(HnswInsert *insert, const InsertLink *link, bool force)
 		place = find_place(insert, owner, link->distance, force);
 		if (place < 0)
 			return false;
-
-		edge = make_edge(insert, owner, true, &room);
-		buffer = lock_live(insert, owner->id, generation, &slotno);
-		if (!BufferIsValid(buffer))
-			return false;
-		slot = hnsw_slot(insert->index, BufferGetPage(buffer), slotno);
-		same = slot_head(slot)->version == slot_head(owner->slot)->version &&
-			slot_head(slot)->nlinks == slot_head(owner->slot)->nlinks;
-		if (same)
-		{
-			GenericXLogState *state = GenericXLogStart(insert->rel);
-
-			slot = hnsw_slot(insert->index, GenericXLogRegisterBuffer(state, buffer, 0), slotno);
-			slot_set_link(&insert->index->layout, slot, place, insert->node, edge);
-			((NavSlotHead *) (void *) slot)->version++;
-			GenericXLogFinish(state);
-		}
-		UnlockReleaseBuffer(buffer);
-		if (same)
-			return true;
+		if (force && place < slot_head(owner->slot)->nlinks)
+			lost = slot_links(layout, owner->slot)[place];
+		if (!store_link(insert, owner, place, make_edge(insert, owner, true, &room)))
+			continue;
+		if (lost != LINK_NONE && !is_spare(insert, owner, lost))
+			adopt(insert, lost);
+		return true;
 	}
 	return false;
 }

@@ -61,9 +61,13 @@ head_of(uint8_t *slot)
 	return (NavSlotHead *) (void *) slot;
 }
 
-/* add to the count of DEAD slots in the metapage; it is a hint */
-static void
-note_dead(Relation rel, uint32 added)
+/*
+ * hnsw_note_repair
+ *		Tell the next vacuum of so many nodes that are DEAD, or LIVE and perhaps
+ *		no longer linked; it is a hint.  Locks the metapage.
+ */
+void
+hnsw_note_repair(Relation rel, uint32 added)
 {
 	Buffer		buffer = hnsw_read(rel, 0, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_META);
 	GenericXLogState *state = GenericXLogStart(rel);
@@ -192,7 +196,7 @@ delete_from_page(BulkDelete *bulk, BlockNumber blkno)
 
 	/* at once for the first, so that a crash leaves a trace for the next vacuum */
 	if (bulk->ndead == 0 && ndead > 0)
-		note_dead(bulk->rel, 1);
+		hnsw_note_repair(bulk->rel, 1);
 	bulk->ndead += ndead;
 }
 
@@ -230,7 +234,7 @@ hnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		}
 	}
 	if (bulk.ndead > 1)
-		note_dead(info->index, bulk.ndead - 1);
+		hnsw_note_repair(info->index, bulk.ndead - 1);
 
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	stats->num_index_tuples = bulk.kept;
@@ -349,17 +353,16 @@ first_bit(const HnswVacuum *vacuum, const uint8 *bits)
 	return LINK_NONE;
 }
 
-/* tell inserts where there is room, and the next vacuum what is left */
+/* tell inserts where there is room, and the next vacuum what came meanwhile */
 static void
-note_freed(HnswVacuum *vacuum)
+note_repaired(HnswVacuum *vacuum, uint32 repaired)
 {
-	uint32		lowest = first_bit(vacuum, vacuum->dead);
 	Buffer		buffer = hnsw_read(vacuum->rel, 0, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_META);
 	GenericXLogState *state = GenericXLogStart(vacuum->rel);
 	HnswMetaPage meta = HnswPageGetMeta(GenericXLogRegisterBuffer(state, buffer, 0));
 
-	meta->free_hint = Min(meta->free_hint, lowest);
-	meta->ndead -= Min(meta->ndead, vacuum->ndead);
+	meta->free_hint = Min(meta->free_hint, vacuum->lowest);
+	meta->ndead -= Min(meta->ndead, repaired);
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
 }
@@ -403,36 +406,73 @@ each_upper_page(HnswVacuum *vacuum, void (*step) (HnswVacuum *vacuum, BlockNumbe
 	}
 }
 
-/* step 3: remember upper slots of dead nodes, and the best of the others */
+/*
+ * Whether a node that exists has this upper slot.  An insert holds the node's
+ * page from before it writes upper slots until the node is LIVE; so a node that
+ * does not have it now never will: the insert failed, or the server did.
+ */
+static bool
+has_upper(HnswVacuum *vacuum, const UpperSlotHead *upper, uint32 id)
+{
+	HnswIndex  *index = vacuum->index;
+	BlockNumber blkno;
+	Buffer		buffer;
+	const NavSlotHead *head;
+	int			slot;
+	bool		has;
+
+	if (!hnsw_locate(index, upper->node, &blkno, &slot))
+		return false;
+	buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_NAV);
+	head = slot_head(hnsw_slot(index, BufferGetPage(buffer), slot));
+	has = head->state != SLOT_FREE && head->generation == upper->generation &&
+		head->upper == id - (upper->level - 1u);
+	UnlockReleaseBuffer(buffer);
+	return has;
+}
+
+/* step 3: remember upper slots nobody has or DEAD nodes have, and the best of the others */
 static void
 note_uppers(HnswVacuum *vacuum, BlockNumber blkno)
 {
 	HnswIndex  *index = vacuum->index;
 	Buffer		buffer = hnsw_read_hint(vacuum->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_UPPER);
+	UpperSlotHead *heads;
 
 	if (!BufferIsValid(buffer))
 		return;
+	heads = MemoryContextAlloc(vacuum->temp,
+							   sizeof(UpperSlotHead) * (Size) index->uppers_per_page);
+	for (int i = 0; i < index->uppers_per_page; i++)
+		heads[i] = *hnsw_upper_slot(index, BufferGetPage(buffer), i);
+	UnlockReleaseBuffer(buffer);
+
+	hnsw_refresh(index, vacuum->rel);	/* a node may be in a new segment */
 	for (int i = 0; i < index->uppers_per_page; i++)
 	{
-		const UpperSlotHead *head = hnsw_upper_slot(index, BufferGetPage(buffer), i);
-		uint32		upper = blkno * (uint32) index->uppers_per_page + (uint32) i;
+		uint32		id = blkno * (uint32) index->uppers_per_page + (uint32) i;
+		const UpperSlotHead *head = &heads[i];
+		bool		here = head->node >= vacuum->first && head->node < vacuum->last;
 
 		if (head->level == 0)
 			continue;
-		if (hnsw_bit(vacuum, vacuum->dead, head->node))
-			hnsw_add_dead_upper(vacuum, upper);
-		else if (head->level > vacuum->best_level && head->level <= HNSW_MAX_LEVEL &&
-				 head->node < hnsw_node_limit(index))
+		if (hnsw_bit(vacuum, vacuum->dead, head->node) ||
+			((here || vacuum->last == vacuum->limit) && !has_upper(vacuum, head, id)))
+			hnsw_add_dead_upper(vacuum, id);
+		else
 		{
-			vacuum->best_level = head->level;
-			vacuum->best_upper = upper;
-			vacuum->best_node = head->node;
+			hnsw_add_start(vacuum, head->node);
+			if (head->level > vacuum->best_level && head->level <= HNSW_MAX_LEVEL)
+			{
+				vacuum->best_level = head->level;
+				vacuum->best_upper = id;
+				vacuum->best_node = head->node;
+			}
 		}
 	}
-	UnlockReleaseBuffer(buffer);
 }
 
-/* upper slots of dead nodes become FREE: all zeros */
+/* the upper slots noted become FREE, all zeros; vacuum alone does that, so they are in use */
 static void
 free_uppers(HnswVacuum *vacuum)
 {
@@ -449,31 +489,12 @@ free_uppers(HnswVacuum *vacuum)
 		Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
 
 		for (; i < vacuum->ndead_uppers && vacuum->dead_uppers[i] / per_page == blkno; i++)
-		{
-			UpperSlotHead *head = hnsw_upper_slot(index, page,
-												  (int) (vacuum->dead_uppers[i] % per_page));
-
-			if (hnsw_bit(vacuum, vacuum->dead, head->node))
-				memset(head, 0, index->layout.upper_size);
-		}
+			memset(hnsw_upper_slot(index, page, (int) (vacuum->dead_uppers[i] % per_page)), 0,
+				   index->layout.upper_size);
 		GenericXLogFinish(state);
 		hnsw_add_room(vacuum->rel, buffer, HNSW_PAGE_UPPER);
 		UnlockReleaseBuffer(buffer);
 		vacuum_delay_point_vacuum_compat();
-	}
-}
-
-/* step 4 */
-static void
-relink_orphans(HnswVacuum *vacuum)
-{
-	for (uint32 node = vacuum->first; node < vacuum->last; node++)
-	{
-		if (!hnsw_bit(vacuum, vacuum->live, node) || hnsw_bit(vacuum, vacuum->linked, node))
-			continue;
-		vacuum_delay_point_vacuum_compat();
-		hnsw_relink(vacuum, node);
-		MemoryContextReset(vacuum->temp);
 	}
 }
 
@@ -482,7 +503,6 @@ static void
 vacuum_round(HnswVacuum *vacuum, uint32 first, uint32 last)
 {
 	Size		bytes = (last - first) / 8 + 1;
-	uint32		limit = hnsw_node_limit(vacuum->index);
 
 	vacuum->first = first;
 	vacuum->last = last;
@@ -496,31 +516,31 @@ vacuum_round(HnswVacuum *vacuum, uint32 first, uint32 last)
 	memset(vacuum->live, 0, bytes);
 	memset(vacuum->linked, 0, bytes);
 
+	vacuum->nreached = 0;
+	vacuum->nwalked = 0;
+
 	each_nav_page(vacuum, first, last, note_states);
 	hnsw_repair_reset(vacuum);
-	each_nav_page(vacuum, 0, limit, hnsw_repair_page);
+	each_nav_page(vacuum, 0, vacuum->limit, hnsw_repair_page);
+	each_upper_page(vacuum, note_uppers);
+	if (vacuum->ndead_uppers > 0)
+		each_upper_page(vacuum, hnsw_repair_upper_page);
+	hnsw_repair_entry(vacuum);
+	hnsw_relink(vacuum);
+	free_uppers(vacuum);
 	if (vacuum->ndead > 0)
 	{
-		each_upper_page(vacuum, note_uppers);
-		if (vacuum->ndead_uppers > 0)
-			each_upper_page(vacuum, hnsw_repair_upper_page);
-		hnsw_repair_entry(vacuum);
-	}
-	relink_orphans(vacuum);
-	if (vacuum->ndead > 0)
-	{
-		free_uppers(vacuum);
 		each_nav_page(vacuum, first, last, free_slots);
-		note_freed(vacuum);
+		vacuum->lowest = Min(vacuum->lowest, first_bit(vacuum, vacuum->dead));
 	}
 }
 
-/* whether the metapage says that there is something to repair */
-static bool
-has_dead(Relation rel)
+/* how much the metapage says that there is to repair */
+static uint32
+to_repair(Relation rel)
 {
 	Buffer		buffer = hnsw_read(rel, 0, BUFFER_LOCK_SHARE, HNSW_PAGE_META);
-	bool		result = HnswPageGetMeta(BufferGetPage(buffer))->ndead > 0;
+	uint32		result = HnswPageGetMeta(BufferGetPage(buffer))->ndead;
 
 	UnlockReleaseBuffer(buffer);
 	return result;
@@ -528,16 +548,18 @@ has_dead(Relation rel)
 
 /* repair and free, in as few rounds as memory allows */
 static void
-vacuum_graph(IndexVacuumInfo *info, HnswIndex *index)
+vacuum_graph(IndexVacuumInfo *info, HnswIndex *index, uint32 repaired)
 {
 	HnswVacuum	vacuum = {
 		.rel = info->index,
 		.index = index,
 		.strategy = info->strategy,
+		.limit = hnsw_node_limit(index),
+		.lowest = LINK_NONE,
 		.any_live = LINK_NONE
 	};
 	Size		memory = (Size) maintenance_work_mem * 1024;
-	uint32		limit = hnsw_node_limit(index);
+	uint32		limit = vacuum.limit;
 	Size		bytes;
 	uint32		per_round;
 
@@ -555,8 +577,11 @@ vacuum_graph(IndexVacuumInfo *info, HnswIndex *index)
 	vacuum.live = MemoryContextAllocHuge(vacuum.context, bytes);
 	vacuum.linked = MemoryContextAllocHuge(vacuum.context, bytes);
 	hnsw_repair_init(&vacuum, memory / 4);
+	if (per_round >= limit && memory - memory / 4 > NBITMAPS * bytes)
+		hnsw_reach_init(&vacuum, memory - memory / 4 - NBITMAPS * bytes);
 	for (uint32 first = 0; first < limit; first += Min(per_round, limit - first))
 		vacuum_round(&vacuum, first, first + Min(per_round, limit - first));
+	note_repaired(&vacuum, repaired);
 	MemoryContextDelete(vacuum.context);
 }
 
@@ -564,19 +589,19 @@ vacuum_graph(IndexVacuumInfo *info, HnswIndex *index)
  * hnswvacuumcleanup
  *		amvacuumcleanup: repair the graph around DEAD nodes and free them.
  *
- * Does nothing for ANALYZE, nor when no node is DEAD.  Takes one page lock at
+ * Does nothing for ANALYZE, nor when the metapage tells of no node to repair.  Takes one page lock at
  * a time.  Raises XX002 for a damaged page.
  */
 IndexBulkDeleteResult *
 hnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
-	HnswIndex  *index;
+	uint32		nodes;
 
 	if (info->analyze_only)
 		return stats;
-	index = hnsw_open(info->index);
-	if (has_dead(info->index))
-		vacuum_graph(info, index);
+	nodes = to_repair(info->index);
+	if (nodes > 0)
+		vacuum_graph(info, hnsw_open(info->index), nodes);
 	if (stats != NULL)
 		stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	return stats;
