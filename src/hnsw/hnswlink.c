@@ -11,6 +11,7 @@
  */
 #include "hnsw/hnswinsert.h"
 
+#include "am/am_xlog.h"
 #include "common/hashfn.h"
 
 #define LINK_TRIES	3
@@ -222,6 +223,43 @@ lock_live(HnswInsert *insert, uint32 id, uint16 generation, int *slotno)
 }
 
 /*
+ * Make the links of a slot those of an image, copied from it a moment ago; the
+ * new node's slot if "node" is that.  False if the slot is not LIVE, of another
+ * generation, or its links have changed since.
+ */
+static bool
+store_image(HnswInsert *insert, uint32 node, uint8_t *image)
+{
+	const SlotLayout *layout = &insert->index->layout;
+	NavSlotHead *head = (NavSlotHead *) (void *) image;
+	int			slotno;
+	Buffer		buffer = lock_live(insert, node, head->generation, &slotno);
+	uint8_t    *slot;
+	bool		same;
+
+	if (!BufferIsValid(buffer))
+		return false;
+	slot = hnsw_slot(insert->index, BufferGetPage(buffer), slotno);
+	same = slot_head(slot)->version == head->version;
+	if (same)
+	{
+		AmXlog	   *xlog = am_xlog_start(insert->rel);
+		NavSlotHead now = *slot_head(slot);
+
+		/* rows and upper slots are not ours to change */
+		now.nlinks = head->nlinks;
+		now.version = ++head->version;
+		am_xlog_buffer(xlog, buffer);
+		am_xlog_put(xlog, 0, slot, &now, sizeof(now));
+		am_xlog_put(xlog, 0, slot + layout->links_offset, image + layout->links_offset,
+					layout->code_offset - layout->links_offset);
+		am_xlog_finish(xlog);
+	}
+	UnlockReleaseBuffer(buffer);
+	return same;
+}
+
+/*
  * hnsw_store_links
  *		Write the chosen links into the new node when it is LIVE already, unless
  *		others have linked to it meanwhile.
@@ -229,24 +267,13 @@ lock_live(HnswInsert *insert, uint32 id, uint16 generation, int *slotno)
 void
 hnsw_store_links(HnswInsert *insert)
 {
-	GenericXLogState *state;
-	uint8_t    *slot;
-	Buffer		buffer;
-	int			slotno;
+	InsertNode *own = hnsw_fetch(insert, insert->node, true);
 
-	buffer = lock_live(insert, insert->node, insert->generation, &slotno);
-	if (!BufferIsValid(buffer))
+	if (!own->usable || slot_head(own->slot)->generation != insert->generation ||
+		slot_head(own->slot)->nlinks > 0)
 		return;
-	slot = hnsw_slot(insert->index, BufferGetPage(buffer), slotno);
-	if (slot_head(slot)->nlinks == 0)
-	{
-		state = GenericXLogStart(insert->rel);
-		slot = hnsw_slot(insert->index, GenericXLogRegisterBuffer(state, buffer, 0), slotno);
-		hnsw_set_links(insert, slot);
-		((NavSlotHead *) (void *) slot)->version++;
-		GenericXLogFinish(state);
-	}
-	UnlockReleaseBuffer(buffer);
+	hnsw_set_links(insert, own->slot);
+	store_image(insert, insert->node, own->slot);
 }
 
 /*--- links back ----------------------------------------------------------*/
@@ -351,23 +378,32 @@ leads_to(const SlotLayout *layout, const InsertNode *from, uint32 id)
 }
 
 /*
- * Whether a node on a list can be left to others: one that is linked by the new
- * node or by one that was met.  What was met is a small part of the graph, but
- * the part around the node.
+ * Whether a list can do without a node: if the owner still leads to it in two or
+ * three steps, by the new node or by another on the list.  So what could be
+ * reached before can be reached after.
  */
 static bool
 is_spare(HnswInsert *insert, const InsertNode *owner, uint32 id)
 {
+	const SlotLayout *layout = &insert->index->layout;
+	const uint32_t *links = slot_links(layout, owner->slot);
+
 	for (int i = 0; i < insert->nlinks; i++)
 	{
-		if (insert->links[i].node->id == id)
+		const InsertNode *step = insert->links[i].node;
+
+		if (step->id == id || (step != owner && leads_to(layout, step, id)))
 			return true;
 	}
-	for (int i = 0; i < insert->ncandidates; i++)
+	for (int i = 0; i < slot_head(owner->slot)->nlinks; i++)
 	{
-		const InsertNode *from = insert->candidates[i].node;
+		const InsertNode *step;
 
-		if (from != owner && from->id != id && leads_to(&insert->index->layout, from, id))
+		if (links[i] == id || links[i] == insert->node)
+			continue;
+		step = hnsw_fetch(insert, links[i], false);
+		if (step->usable && slot_head(step->slot)->state == SLOT_LIVE &&
+			leads_to(layout, step, id))
 			return true;
 	}
 	return false;
@@ -448,35 +484,6 @@ find_place(HnswInsert *insert, const InsertNode *owner, float distance, bool for
 	return hnsw_choose_place(&choice, force);
 }
 
-/* store a link in the slot a copy is of, if that is as it was; then in the copy, too */
-static bool
-store_link(HnswInsert *insert, InsertNode *owner, int place, const SketchEdge *edge)
-{
-	const SlotLayout *layout = &insert->index->layout;
-	GenericXLogState *state;
-	int			slotno;
-	Buffer		buffer = lock_live(insert, owner->id, slot_head(owner->slot)->generation, &slotno);
-	uint8_t    *slot;
-	bool		same;
-
-	if (!BufferIsValid(buffer))
-		return false;
-	slot = hnsw_slot(insert->index, BufferGetPage(buffer), slotno);
-	same = slot_head(slot)->version == slot_head(owner->slot)->version &&
-		slot_head(slot)->nlinks == slot_head(owner->slot)->nlinks;
-	if (same)
-	{
-		state = GenericXLogStart(insert->rel);
-		slot = hnsw_slot(insert->index, GenericXLogRegisterBuffer(state, buffer, 0), slotno);
-		slot_set_link(layout, slot, place, insert->node, edge);
-		((NavSlotHead *) (void *) slot)->version++;
-		memcpy(owner->slot, slot, layout->code_offset);
-		GenericXLogFinish(state);
-	}
-	UnlockReleaseBuffer(buffer);
-	return same;
-}
-
 /*
  * Link from the new node to one that lost a link to it and perhaps had no
  * other; where there is no room, leave it to vacuum.
@@ -486,34 +493,19 @@ adopt(HnswInsert *insert, uint32 id)
 {
 	const SlotLayout *layout = &insert->index->layout;
 	InsertNode *node = hnsw_fetch(insert, id, false);
+	InsertNode *own = hnsw_fetch(insert, insert->node, true);
 	SketchEdge	room;
-	const SketchEdge *edge;
-	GenericXLogState *state;
-	Buffer		buffer;
-	uint8_t    *slot;
-	int			place;
-	int			slotno;
 
-	if (!node->usable)
+	if (!node->usable || !own->usable || slot_head(own->slot)->generation != insert->generation)
 		return;
-	edge = make_edge(insert, node, false, &room);
-	buffer = lock_live(insert, insert->node, insert->generation, &slotno);
-	if (!BufferIsValid(buffer))
-		return;
-	state = GenericXLogStart(insert->rel);
-	slot = hnsw_slot(insert->index, GenericXLogRegisterBuffer(state, buffer, 0), slotno);
-	place = slot_head(slot)->nlinks;
-	if (place < layout->links)
+	if (slot_head(own->slot)->nlinks < layout->links)
 	{
-		slot_set_link(layout, slot, place, id, edge);
-		((NavSlotHead *) (void *) slot)->version++;
-		GenericXLogFinish(state);
+		slot_set_link(layout, own->slot, slot_head(own->slot)->nlinks, id,
+					  make_edge(insert, node, false, &room));
+		if (store_image(insert, insert->node, own->slot))
+			return;
 	}
-	else
-		GenericXLogAbort(state);
-	UnlockReleaseBuffer(buffer);
-	if (place >= layout->links)
-		hnsw_note_repair(insert->rel, 1);
+	hnsw_note_repair(insert->rel, 1);
 }
 
 /* link from a neighbor to the new node; returns whether it does now */
@@ -539,7 +531,9 @@ link_back(HnswInsert *insert, const InsertLink *link, bool force)
 			return false;
 		if (force && place < slot_head(owner->slot)->nlinks)
 			lost = slot_links(layout, owner->slot)[place];
-		if (!store_link(insert, owner, place, make_edge(insert, owner, true, &room)))
+		slot_set_link(layout, owner->slot, place, insert->node,
+					  make_edge(insert, owner, true, &room));
+		if (!store_image(insert, owner->id, owner->slot))
 			continue;
 		if (lost != LINK_NONE && !is_spare(insert, owner, lost))
 			adopt(insert, lost);

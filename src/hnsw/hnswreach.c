@@ -160,21 +160,18 @@ write_slot(HnswVacuum *vacuum, uint32 node, uint8_t *image)
 	BlockNumber blkno;
 	int			place;
 	Buffer		buffer;
-	GenericXLogState *state;
+	AmXlog	   *xlog;
 	bool		stored;
 
 	if (!hnsw_locate(index, node, &blkno, &place))
 		return false;
 	((NavSlotHead *) (void *) image)->version++;
 	buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_NAV);
-	state = GenericXLogStart(vacuum->rel);
-	stored = hnsw_image_store_links(&index->layout,
-						 hnsw_slot(index, GenericXLogRegisterBuffer(state, buffer, 0), place),
-						 image);
-	if (stored)
-		GenericXLogFinish(state);
-	else
-		GenericXLogAbort(state);
+	xlog = am_xlog_start(vacuum->rel);
+	am_xlog_buffer(xlog, buffer);
+	stored = hnsw_image_store_links(&index->layout, xlog,
+									hnsw_slot(index, BufferGetPage(buffer), place), image);
+	am_xlog_finish(xlog);
 	UnlockReleaseBuffer(buffer);
 	return stored;
 }

@@ -162,45 +162,53 @@ repair_slot(HnswVacuum *vacuum, uint32 node, uint8_t *slot)
 
 /*
  * hnsw_image_store_links
- *		Store the links of an image in the slot it was taken from, an image
- *		of the page registered with generic WAL.
+ *		Make the links of a slot, on the record's only page, those of an image
+ *		taken from it.
  *
  * False if the slot has changed since; rows are not compared, for they change
  * without a new version.
  */
 bool
-hnsw_image_store_links(const SlotLayout *layout, uint8_t *slot, const uint8_t *image)
+hnsw_image_store_links(const SlotLayout *layout, AmXlog *xlog, const uint8_t *slot,
+					   const uint8_t *image)
 {
-	NavSlotHead *head = (NavSlotHead *) (void *) slot;
 	const NavSlotHead *from = slot_head(image);
+	NavSlotHead head = *slot_head(slot);
 
-	if (head->state != SLOT_LIVE || head->generation != from->generation ||
-		(uint16) (head->version + 1) != from->version)
+	if (head.state != SLOT_LIVE || head.generation != from->generation ||
+		(uint16) (head.version + 1) != from->version)
 		return false;
-	memcpy(slot + layout->links_offset, image + layout->links_offset,
-		   layout->code_offset - layout->links_offset);
-	head->nlinks = from->nlinks;
-	head->version = from->version;
+	head.nlinks = from->nlinks;
+	head.version = from->version;
+	am_xlog_put(xlog, 0, slot, &head, sizeof(head));
+	am_xlog_put(xlog, 0, slot + layout->links_offset, image + layout->links_offset,
+				layout->code_offset - layout->links_offset);
 	return true;
 }
 
 /* without distances: remove links that lead to nothing alive */
 static void
-drop_links(HnswVacuum *vacuum, uint8_t *slot)
+drop_links(HnswVacuum *vacuum, AmXlog *xlog, const uint8_t *slot)
 {
 	const SlotLayout *layout = &vacuum->index->layout;
-	NavSlotHead *head = (NavSlotHead *) (void *) slot;
+	uint8_t    *image;
+	NavSlotHead *head;
 
-	if (head->state != SLOT_LIVE || !slot_ok(layout, slot))
+	if (slot_head(slot)->state != SLOT_LIVE || !slot_ok(layout, slot))
 		return;
+	image = palloc(layout->code_offset);
+	memcpy(image, slot, layout->code_offset);
+	head = (NavSlotHead *) (void *) image;
 	for (int i = 0; i < head->nlinks; i++)
 	{
 		uint32		id = slot_links(layout, slot)[i];
 
 		if (id != LINK_NONE && hnsw_bit(vacuum, vacuum->dead, id))
-			slot_clear_link(layout, slot, i);
+			slot_clear_link(layout, image, i);
 	}
 	head->version++;
+	am_xlog_put(xlog, 0, slot, image, layout->code_offset);
+	pfree(image);
 }
 
 /* store the changed slots of a page; true if all could be, or had to be dropped */
@@ -210,22 +218,23 @@ store_page(HnswVacuum *vacuum, BlockNumber blkno, Page copy, const bool *changed
 	HnswIndex  *index = vacuum->index;
 	Buffer		buffer = hnsw_vacuum_read(vacuum->rel, vacuum->strategy, blkno,
 										  BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_NAV);
-	GenericXLogState *state = GenericXLogStart(vacuum->rel);
-	Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
+	AmXlog	   *xlog = am_xlog_start(vacuum->rel);
 	bool		all = true;
 
+	am_xlog_buffer(xlog, buffer);
 	for (int i = 0; i < index->slots_per_page; i++)
 	{
-		uint8_t    *slot = hnsw_slot(index, page, i);
+		const uint8_t *slot = hnsw_slot(index, BufferGetPage(buffer), i);
 
-		if (!changed[i] || hnsw_image_store_links(&index->layout, slot, hnsw_slot(index, copy, i)))
+		if (!changed[i] ||
+			hnsw_image_store_links(&index->layout, xlog, slot, hnsw_slot(index, copy, i)))
 			continue;
 		if (force)
-			drop_links(vacuum, slot);
+			drop_links(vacuum, xlog, slot);
 		else
 			all = false;
 	}
-	GenericXLogFinish(state);
+	am_xlog_finish(xlog);
 	UnlockReleaseBuffer(buffer);
 	return all;
 }
@@ -305,17 +314,17 @@ store_uppers(HnswVacuum *vacuum, BlockNumber blkno, Page before, Page after)
 	HnswIndex  *index = vacuum->index;
 	Size		size = index->layout.upper_code_offset;
 	Buffer		buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_UPPER);
-	GenericXLogState *state = GenericXLogStart(vacuum->rel);
-	Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
+	AmXlog	   *xlog = am_xlog_start(vacuum->rel);
 
+	am_xlog_buffer(xlog, buffer);
 	for (int i = 0; i < index->uppers_per_page; i++)
 	{
-		UpperSlotHead *head = hnsw_upper_slot(index, page, i);
+		const UpperSlotHead *head = hnsw_upper_slot(index, BufferGetPage(buffer), i);
 
 		if (memcmp(head, hnsw_upper_slot(index, before, i), size) == 0)
-			memcpy(head, hnsw_upper_slot(index, after, i), size);
+			am_xlog_put(xlog, 0, head, hnsw_upper_slot(index, after, i), size);
 	}
-	GenericXLogFinish(state);
+	am_xlog_finish(xlog);
 	UnlockReleaseBuffer(buffer);
 }
 

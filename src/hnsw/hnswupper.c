@@ -12,6 +12,7 @@
 
 #include <math.h>
 
+#include "am/am_xlog.h"
 #include "common/hashfn.h"
 #include "port/pg_bitutils.h"
 
@@ -296,9 +297,11 @@ void
 hnsw_upper_write(HnswInsert *insert, uint32 node, uint16 generation)
 {
 	HnswIndex  *index = insert->index;
-	GenericXLogState *state;
+	Size		size = index->layout.upper_size;
+	uint8_t    *image;
+	uint8_t    *at;
+	AmXlog	   *xlog;
 	Buffer		buffer;
-	Page		page;
 	int			place;
 
 	insert->upper = LINK_NONE;
@@ -308,18 +311,20 @@ hnsw_upper_write(HnswInsert *insert, uint32 node, uint16 generation)
 							&place);
 	insert->upper = BufferGetBlockNumber(buffer) * (uint32) index->uppers_per_page +
 		(uint32) place;
-	state = GenericXLogStart(insert->rel);
-	page = GenericXLogRegisterBuffer(state, buffer, 0);
+	at = upper_slot(index, BufferGetPage(buffer), insert->upper);
+	image = palloc0(size);
+	xlog = am_xlog_start(insert->rel);
+	am_xlog_buffer(xlog, buffer);
+	am_xlog_cover(xlog, 0, at + (Size) insert->level * size);
 	for (int i = 0; i < insert->level; i++)
 	{
-		uint8_t    *slot = upper_slot(index, page, insert->upper + (uint32) i);
-
-		hnsw_page_cover(page, slot + index->layout.upper_size);
-		upper_init(&index->layout, slot, node, i + 1, insert->uppers[i].links,
+		upper_init(&index->layout, image, node, i + 1, insert->uppers[i].links,
 				   insert->uppers[i].nlinks, insert->value->code);
-		upper_head(slot)->generation = generation;
+		upper_head(image)->generation = generation;
+		am_xlog_put(xlog, 0, at + (Size) i * size, image, size);
 	}
-	GenericXLogFinish(state);
+	am_xlog_finish(xlog);
+	pfree(image);
 	UnlockReleaseBuffer(buffer);
 }
 
@@ -381,12 +386,14 @@ store_link(HnswInsert *insert, uint32 owner, const uint8_t *copy, int level, int
 	same = memcmp(slot, copy, index->layout.upper_code_offset) == 0;
 	if (same)
 	{
-		GenericXLogState *state = GenericXLogStart(insert->rel);
+		AmXlog	   *xlog = am_xlog_start(insert->rel);
+		uint32		id = insert->upper + (uint32) (level - 1);
+		uint8		nlinks = (uint8) Max(upper_head(slot)->nlinks, place + 1);
 
-		slot = upper_slot(index, GenericXLogRegisterBuffer(state, buffer, 0), owner);
-		upper_links(slot)[place] = insert->upper + (uint32) (level - 1);
-		upper_head(slot)->nlinks = (uint8_t) Max(upper_head(slot)->nlinks, place + 1);
-		GenericXLogFinish(state);
+		am_xlog_buffer(xlog, buffer);
+		am_xlog_put(xlog, 0, &upper_links(slot)[place], &id, sizeof(id));
+		am_xlog_put(xlog, 0, &upper_head(slot)->nlinks, &nlinks, sizeof(nlinks));
+		am_xlog_finish(xlog);
 	}
 	UnlockReleaseBuffer(buffer);
 	return same;

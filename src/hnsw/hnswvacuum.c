@@ -55,12 +55,6 @@ hnsw_vacuum_read(Relation rel, BufferAccessStrategy strategy, BlockNumber blkno,
 	return buffer;
 }
 
-static inline NavSlotHead *
-head_of(uint8_t *slot)
-{
-	return (NavSlotHead *) (void *) slot;
-}
-
 /*
  * hnsw_note_repair
  *		Tell the next vacuum of so many nodes that are DEAD, or LIVE and perhaps
@@ -94,38 +88,44 @@ typedef struct BulkDelete
 
 /*
  * Remove dead TIDs from nodes that have one row each, in one record for the
- * page; returns how many became DEAD.
+ * page; returns how many became DEAD.  *chained tells of others.
  */
 static uint32
-delete_single(BulkDelete *bulk, Buffer buffer)
+delete_single(BulkDelete *bulk, Buffer buffer, bool *chained)
 {
-	GenericXLogState *state = GenericXLogStart(bulk->rel);
-	Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
+	Page		page = BufferGetPage(buffer);
+	AmXlog	   *xlog = am_xlog_start(bulk->rel);
 	uint32		ndead = 0;
 
+	am_xlog_buffer(xlog, buffer);
+	*chained = false;
 	for (int i = 0; i < bulk->index->slots_per_page; i++)
 	{
-		NavSlotHead *head = head_of(hnsw_slot(bulk->index, page, i));
+		const uint8_t *slot = hnsw_slot(bulk->index, page, i);
+		NavSlotHead head = *slot_head(slot);
 		ItemPointerData tid;
 
-		if (head->state != SLOT_LIVE || head->more != LINK_NONE)
+		if (head.state != SLOT_LIVE)
 			continue;
-		memcpy(&tid, head->tid, sizeof(tid));
+		if (head.more != LINK_NONE)
+		{
+			*chained = true;
+			continue;
+		}
+		memcpy(&tid, head.tid, sizeof(tid));
 		if (!bulk->callback(&tid, bulk->callback_state))
 		{
 			bulk->kept++;
 			continue;
 		}
 		ItemPointerSetInvalid(&tid);
-		memcpy(head->tid, &tid, sizeof(tid));
-		head->state = SLOT_DEAD;
+		memcpy(head.tid, &tid, sizeof(tid));
+		head.state = SLOT_DEAD;
+		am_xlog_put(xlog, 0, slot, &head, sizeof(head));
 		bulk->removed++;
 		ndead++;
 	}
-	if (ndead > 0)
-		GenericXLogFinish(state);
-	else
-		GenericXLogAbort(state);
+	am_xlog_finish(xlog);
 	return ndead;
 }
 
@@ -137,7 +137,7 @@ delete_chained(BulkDelete *bulk, Buffer buffer)
 
 	for (int i = 0; i < bulk->index->slots_per_page; i++)
 	{
-		const NavSlotHead *head = head_of(hnsw_slot(bulk->index, BufferGetPage(buffer), i));
+		const NavSlotHead *head = slot_head(hnsw_slot(bulk->index, BufferGetPage(buffer), i));
 
 		if (head->state != SLOT_LIVE || head->more == LINK_NONE)
 			continue;
@@ -148,48 +148,15 @@ delete_chained(BulkDelete *bulk, Buffer buffer)
 	return ndead;
 }
 
-/* what a page needs, before anything is written; counts nodes with one row */
-static int
-look_at_page(BulkDelete *bulk, Page page, bool *single, bool *chained)
-{
-	int			nsingle = 0;
-
-	*single = false;
-	*chained = false;
-	for (int i = 0; i < bulk->index->slots_per_page; i++)
-	{
-		const NavSlotHead *head = head_of(hnsw_slot(bulk->index, page, i));
-		ItemPointerData tid;
-
-		if (head->state != SLOT_LIVE)
-			continue;
-		if (head->more != LINK_NONE)
-		{
-			*chained = true;
-			continue;
-		}
-		nsingle++;
-		memcpy(&tid, head->tid, sizeof(tid));
-		*single = *single || bulk->callback(&tid, bulk->callback_state);
-	}
-	return nsingle;
-}
-
 /* remove dead TIDs from the nodes of a page */
 static void
 delete_from_page(BulkDelete *bulk, BlockNumber blkno)
 {
 	Buffer		buffer = hnsw_vacuum_read(bulk->rel, bulk->strategy, blkno, BUFFER_LOCK_EXCLUSIVE,
 									 HNSW_PAGE_NAV);
-	uint32		ndead = 0;
-	bool		single;
 	bool		chained;
-	int			nsingle = look_at_page(bulk, BufferGetPage(buffer), &single, &chained);
+	uint32		ndead = delete_single(bulk, buffer, &chained);
 
-	if (single)
-		ndead += delete_single(bulk, buffer);
-	else
-		bulk->kept += nsingle;
 	if (chained)
 		ndead += delete_chained(bulk, buffer);
 	UnlockReleaseBuffer(buffer);
@@ -318,26 +285,27 @@ free_slots(HnswVacuum *vacuum, BlockNumber blkno, uint32 first_node)
 {
 	HnswIndex  *index = vacuum->index;
 	Buffer		buffer;
-	GenericXLogState *state;
-	Page		page;
+	AmXlog	   *xlog;
 
 	if (!page_has_bit(vacuum, vacuum->dead, first_node))
 		return;
 	buffer = hnsw_vacuum_read(vacuum->rel, vacuum->strategy, blkno, BUFFER_LOCK_EXCLUSIVE,
 						 HNSW_PAGE_NAV);
-	state = GenericXLogStart(vacuum->rel);
-	page = GenericXLogRegisterBuffer(state, buffer, 0);
+	xlog = am_xlog_start(vacuum->rel);
+	am_xlog_buffer(xlog, buffer);
 	for (int i = 0; i < index->slots_per_page; i++)
 	{
-		NavSlotHead *head = head_of(hnsw_slot(index, page, i));
+		const uint8_t *slot = hnsw_slot(index, BufferGetPage(buffer), i);
+		NavSlotHead head = *slot_head(slot);
 
-		if (!hnsw_bit(vacuum, vacuum->dead, first_node + (uint32) i) || head->state != SLOT_DEAD)
+		if (!hnsw_bit(vacuum, vacuum->dead, first_node + (uint32) i) || head.state != SLOT_DEAD)
 			continue;
-		head->state = SLOT_FREE;
-		head->generation++;
-		head->upper = LINK_NONE;
+		head.state = SLOT_FREE;
+		head.generation++;
+		head.upper = LINK_NONE;
+		am_xlog_put(xlog, 0, slot, &head, sizeof(head));
 	}
-	GenericXLogFinish(state);
+	am_xlog_finish(xlog);
 	UnlockReleaseBuffer(buffer);
 }
 

@@ -11,6 +11,7 @@
 #include "hnsw/hnsw.h"
 
 #include "access/genam.h"
+#include "am/am_xlog.h"
 
 /* a slot as it was when read: enough to choose links by */
 typedef struct HnswCopy
@@ -169,7 +170,8 @@ extern void hnsw_set_from(HnswVacuum *vacuum, const uint8_t *slot);
 extern int	hnsw_find_link(const SlotLayout *layout, const uint8_t *slot, uint32 id);
 extern int	hnsw_find_place(const SlotLayout *layout, const uint8_t *slot);
 extern void hnsw_image_set_links(HnswVacuum *vacuum, uint8_t *slot, const HnswChoice *choice);
-extern bool hnsw_image_store_links(const SlotLayout *layout, uint8_t *slot, const uint8_t *image);
+extern bool hnsw_image_store_links(const SlotLayout *layout, AmXlog *xlog, const uint8_t *slot,
+								   const uint8_t *image);
 
 /* hnswreach.c */
 extern void hnsw_reach_init(HnswVacuum *vacuum, Size memory);
