@@ -533,7 +533,7 @@ vacuum_graph(IndexVacuumInfo *info, HnswIndex *index, uint32 repaired)
 
 	/* bitmaps take what they need of a half, copies of slots the rest */
 	bytes = Max(memory / 2, MIN_BITMAPS) / NBITMAPS;
-	bytes = Min(bytes, (Size) limit / 8 + 1);
+	bytes = Min(bytes, ((Size) limit + 7) / 8 + 1);
 	per_round = (uint32) Min((Size) limit, (bytes - 1) * 8);
 
 	vacuum.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw vacuum",
