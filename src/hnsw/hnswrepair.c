@@ -154,8 +154,11 @@ repair_slot(HnswVacuum *vacuum, uint32 node, uint8_t *slot)
 				 layout->links);
 	if (hnsw_split_links(&choice, slot_links(layout, slot), slot_head(slot)->nlinks) == 0)
 		return false;
-	hnsw_gather(&choice);
-	hnsw_choose_links(&choice);
+	if (choice.nlinks < hnsw_enough_links(layout))
+	{
+		hnsw_gather(&choice);
+		hnsw_choose_links(&choice);
+	}
 	hnsw_image_set_links(vacuum, slot, &choice);
 	return true;
 }

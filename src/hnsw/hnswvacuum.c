@@ -28,8 +28,13 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* least bytes for bitmaps, whatever maintenance_work_mem says */
-#define MIN_BITMAPS		(64 * 1024)
+/*
+ * What a vacuum takes beside bitmaps, lists and copies of slots, with the few of
+ * the latter it cannot do without; and the least for bitmaps, whatever
+ * maintenance_work_mem says.
+ */
+#define OTHER_MEMORY	((Size) 960 * 1024)
+#define MIN_BITMAPS		((Size) 32 * 1024)
 
 /* bitmaps of a round */
 #define NBITMAPS		4
@@ -526,7 +531,7 @@ vacuum_graph(IndexVacuumInfo *info, HnswIndex *index, uint32 repaired)
 		.lowest = LINK_NONE,
 		.any_live = LINK_NONE
 	};
-	Size		memory = (Size) maintenance_work_mem * 1024;
+	Size		memory = (Size) maintenance_work_mem * 1024 - OTHER_MEMORY;
 	uint32		limit = vacuum.limit;
 	Size		bytes;
 	uint32		per_round;
@@ -548,7 +553,13 @@ vacuum_graph(IndexVacuumInfo *info, HnswIndex *index, uint32 repaired)
 	if (per_round >= limit && memory - memory / 4 > NBITMAPS * bytes)
 		hnsw_reach_init(&vacuum, memory - memory / 4 - NBITMAPS * bytes);
 	for (uint32 first = 0; first < limit; first += Min(per_round, limit - first))
+	{
+		ereport(DEBUG1,
+				(errmsg_internal("vacuuming nodes %u to %u of index \"%s\"", first,
+								 first + Min(per_round, limit - first) - 1,
+								 RelationGetRelationName(info->index))));
 		vacuum_round(&vacuum, first, first + Min(per_round, limit - first));
+	}
 	note_repaired(&vacuum, repaired);
 	MemoryContextDelete(vacuum.context);
 }

@@ -139,6 +139,17 @@ hnsw_segment_blocks(const HnswIndex *index, const HnswSegment *segment)
 	return segment->nnav + (uint32) ((bytes + HNSW_PAGE_ROOM - 1) / HNSW_PAGE_ROOM);
 }
 
+/*
+ * A list of so many live links is left alone: to choose others costs much more
+ * than to drop the dead, and the places serve inserts, which need not replace
+ * anything then.  A list that has lost more is filled up at once.
+ */
+static inline int
+hnsw_enough_links(const SlotLayout *layout)
+{
+	return layout->links - layout->links / 6;
+}
+
 /* hnswvacuum.c */
 extern Buffer hnsw_vacuum_read(Relation rel, BufferAccessStrategy strategy, BlockNumber blkno,
 							   int mode, HnswPageKind kind);
