@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 
 #define ATTEMPTS		3
+#define MAX_PASSES		4
 #define MAX_STEPS		64		/* of the walk to a place for an isolated node */
 
 /*--- what was read -------------------------------------------------------*/
@@ -173,6 +174,9 @@ write_slot(HnswVacuum *vacuum, uint32 node, uint8_t *image)
 									hnsw_slot(index, BufferGetPage(buffer), place), image);
 	am_xlog_finish(xlog);
 	UnlockReleaseBuffer(buffer);
+	if (stored && vacuum->lists != NULL && node < vacuum->last)
+		memcpy(vacuum->lists + (Size) node * (Size) index->layout.links,
+			   slot_links(&index->layout, image), sizeof(uint32) * slot_head(image)->nlinks);
 	return stored;
 }
 
@@ -229,6 +233,7 @@ attach(HnswVacuum *vacuum, uint32 from, uint32 node, bool force)
 			if (hnsw_find_link(layout, own, ranked[n - 1].id) < 0)
 			{
 				own_place = hnsw_find_place(layout, own);
+				vacuum->cut |= own_place < 0;
 				hnsw_set_from(vacuum, own);
 				hnsw_put_link(vacuum, own, own_place < 0 ? layout->links - 1 : own_place,
 						 ranked[n - 1].id);
@@ -347,20 +352,10 @@ relink(HnswVacuum *vacuum, uint32 node)
 		done = attach(vacuum, ranked[i].id, node, true);
 }
 
-/*
- * hnsw_relink
- *		Link every LIVE node of the round that was not reached.
- *
- * Takes one page lock at a time.
- */
-void
-hnsw_relink(HnswVacuum *vacuum)
+/* link every LIVE node of the round that was not reached */
+static void
+relink_all(HnswVacuum *vacuum)
 {
-	if (vacuum->lists != NULL)
-	{
-		start_from_entry(vacuum);
-		walk(vacuum);
-	}
 	for (uint32 node = vacuum->first; node < vacuum->last; node++)
 	{
 		MemoryContext old;
@@ -377,5 +372,39 @@ hnsw_relink(HnswVacuum *vacuum)
 			reach(vacuum, node);
 			walk(vacuum);
 		}
+	}
+}
+
+/*
+ * hnsw_relink
+ *		Link every LIVE node of the round that was not reached.
+ *
+ * Again when a full list has lost a link for it: where lists are short that may
+ * have been the way to others.  Takes one page lock at a time.
+ */
+void
+hnsw_relink(HnswVacuum *vacuum)
+{
+	uint32		nstarts;
+
+	if (vacuum->lists == NULL)
+	{
+		relink_all(vacuum);
+		return;
+	}
+	start_from_entry(vacuum);
+	nstarts = vacuum->nreached;
+	for (int pass = 0; pass < MAX_PASSES; pass++)
+	{
+		vacuum->cut = false;
+		walk(vacuum);
+		relink_all(vacuum);
+		if (!vacuum->cut)
+			break;
+		memset(vacuum->linked, 0, (vacuum->last - vacuum->first) / 8 + 1);
+		vacuum->nreached = 0;
+		vacuum->nwalked = 0;
+		for (uint32 i = 0; i < nstarts; i++)
+			reach(vacuum, vacuum->queue[i]);
 	}
 }

@@ -60,6 +60,7 @@ typedef struct HnswVacuum
 	uint32	   *queue;			/* nodes reached */
 	uint32		nreached;
 	uint32		nwalked;		/* those of them whose lists were looked at */
+	bool		cut;			/* a full list has lost a link for another */
 
 	uint32	   *dead_uppers;	/* upper slots of dead nodes, ascending */
 	uint32		ndead_uppers;
