@@ -568,8 +568,8 @@ vacuum_graph(IndexVacuumInfo *info, HnswIndex *index, uint32 repaired)
  * hnswvacuumcleanup
  *		amvacuumcleanup: repair the graph around DEAD nodes and free them.
  *
- * Does nothing for ANALYZE, nor when the metapage tells of no node to repair.  Takes one page lock at
- * a time.  Raises XX002 for a damaged page.
+ * Does nothing for ANALYZE, nor when the metapage tells of no node to repair.
+ * Takes one page lock at a time.  Raises XX002 for a damaged page.
  */
 IndexBulkDeleteResult *
 hnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
