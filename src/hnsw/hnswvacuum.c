@@ -435,7 +435,8 @@ note_uppers(HnswVacuum *vacuum, BlockNumber blkno)
 		else
 		{
 			hnsw_add_start(vacuum, head->node);
-			if (head->level > vacuum->best_level && head->level <= HNSW_MAX_LEVEL)
+			if (head->level > vacuum->best_level && head->level <= HNSW_MAX_LEVEL &&
+				head->node < hnsw_node_limit(index))
 			{
 				vacuum->best_level = head->level;
 				vacuum->best_upper = id;
