@@ -49,6 +49,7 @@ OBJS = \
 	src/types/cost.o \
 	src/am/am_check.o \
 	src/am/am_recall.o \
+	src/am/am_xlog.o \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
@@ -67,6 +68,7 @@ OBJS = \
 	src/hnsw/hnswcost.o \
 	src/hnsw/hnswvacuum.o \
 	src/hnsw/hnswchoose.o \
+	src/hnsw/hnswreach.o \
 	src/hnsw/hnswrepair.o \
 	src/hnsw/hnswvalidate.o \
 	src/hnsw/hnswcheck.o \

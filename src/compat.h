@@ -44,6 +44,14 @@
 	} while (0)
 #endif
 
+/*
+ * Records of the generic resource manager are as am_xlog.c writes them: to be
+ * looked up in generic_redo() of each new version.
+ */
+#if PG_VERSION_NUM < 190000
+#define VEC_GENERIC_XLOG_KNOWN
+#endif
+
 /* PG 17 moved the statistics target out of the copied pg_attribute row. */
 #if PG_VERSION_NUM >= 170000
 #define vec_statistics_target_compat(stats) ((stats)->attstattarget)

@@ -16,6 +16,9 @@
 /* entries to start from: the nearest few, as estimated */
 #define SEARCH_STARTS	4
 
+/* candidates on levels above 0 */
+#define SEARCH_UPPER_EF	8
+
 typedef struct SearchCandidate
 {
 	float		distance;		/* estimated; exact without sketches */
@@ -66,6 +69,7 @@ extern size_t search_size(int max_ef, int max_keep);
 extern void search_init(GraphSearch *search, int max_ef, int max_keep, void *memory);
 extern void search_start(GraphSearch *search, const SlotLayout *layout, const QuantQuery *query,
 						 int ef, int keep);
+extern void search_start_level(GraphSearch *search, int ef);
 extern void search_from_entry(GraphSearch *search, const uint8_t *entry, size_t size);
 extern void search_add_start(GraphSearch *search, uint32_t id, float distance);
 

@@ -482,7 +482,22 @@ write_upper(Writer *w)
 	end_last_page(buffer, done % per_page != 0);
 }
 
-/* the nodes of the highest levels, seen from the origin of nav space */
+static uint32
+count_level(const Writer *w, int level)
+{
+	uint32		n = 0;
+
+	for (uint32 i = 0; i < w->nnodes; i++)
+		n += graph_level(&w->build->graph, w->order[i]) == level;
+	return n;
+}
+
+/*
+ * The nodes of the highest levels, seen from the origin of nav space.  Of a
+ * level that does not fit they are taken at equal distances: in the order of
+ * places neighbors follow each other, and the first ones would leave out the
+ * clusters of the others.
+ */
 static void
 write_entry(Writer *w)
 {
@@ -498,11 +513,18 @@ write_entry(Writer *w)
 	entry_init(entry, w->layout->ngroups, nlinks);
 	for (int level = GRAPH_MAX_LEVEL; level >= 0 && n < nlinks; level--)
 	{
-		for (uint32 i = 0; i < w->nnodes && n < nlinks; i++)
+		uint64		there = count_level(w, level);
+		uint64		taken = Min(there, (uint64) (nlinks - n));
+		uint64		seen = 0;
+
+		for (uint32 i = 0; i < w->nnodes; i++)
 		{
 			SketchEdge	edge;
 
 			if (graph_level(graph, w->order[i]) != level)
+				continue;
+			seen++;
+			if (seen * taken / there == (seen - 1) * taken / there)
 				continue;
 			sketch_encode(model, origin, w->coords + i * dims,
 						  nav_edge_from_origin(graph_code(graph, w->order[i])), &edge);

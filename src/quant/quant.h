@@ -249,6 +249,7 @@ extern size_t refine_size(RefineKind kind, int dim);
 extern void refine_encode(RefineKind kind, const float *x, int dim, uint8_t *record);
 extern RefineResult refine_distance(RefineKind kind, QuantMetric metric, const float *q,
 									double q_norm, const uint8_t *record, int dim);
+extern double refine_decode(RefineKind kind, const uint8_t *record, int dim, float *x);
 extern double refine_query_norm(const float *q, int dim);
 
 #endif							/* VECEXT_QUANT_H */
