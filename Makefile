@@ -72,6 +72,9 @@ OBJS = \
 	src/hnsw/hnswcheck.o \
 	src/hnsw/hnswstats.o \
 	src/hnsw/hnsw.o \
+	src/planner/planner.o \
+	src/planner/reuse_plan.o \
+	src/planner/reuse_scan.o \
 	src/planner/topk_path.o \
 	src/planner/topk_scan.o \
 	src/settings.o \

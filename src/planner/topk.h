@@ -14,14 +14,18 @@
 #include "postgres.h"
 
 #include "nodes/extensible.h"
+#include "nodes/pathnodes.h"
 #include "nodes/primnodes.h"
 
 /* members of custom_private */
 typedef enum TopkPrivate
 {
 	TOPK_ROWS,					/* how many rows the query asks for */
-	TOPK_COLUMN_ARG				/* which argument of the distance is the column: 0, 1 */
+	TOPK_COLUMN_ARG,			/* which argument of the distance is the column: 0, 1 */
+	TOPK_SKIP_NULLS				/* are rows whose distance is NULL left out: 0, 1 */
 } TopkPrivate;
+
+extern void vec_add_topk_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
 
 extern const CustomScanMethods topk_scan_methods;
 

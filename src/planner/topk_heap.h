@@ -68,11 +68,12 @@ topk_before(const TopkEntry *a, const TopkEntry *b)
 	return a->key < b->key || (a->key == b->key && a->place < b->place);
 }
 
+/* empty it; no key above "worst" will enter */
 static inline void
-topk_heap_reset(TopkHeap *heap)
+topk_heap_reset(TopkHeap *heap, uint64 worst)
 {
 	heap->count = 0;
-	heap->worst = PG_UINT64_MAX;
+	heap->worst = worst;
 }
 
 /* put an entry where the top was, among the first n */

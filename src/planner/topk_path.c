@@ -39,9 +39,6 @@
 /* part of cpu_tuple_cost that rows which are not handed up save */
 #define NO_SLOT_SHARE 0.4
 
-static bool enable_topk = true;
-static set_rel_pathlist_hook_type previous_hook = NULL;
-
 /* is a LIMIT or OFFSET known now, and not only estimated? */
 static bool
 is_constant(Node *limit)
@@ -238,17 +235,18 @@ make_topk_path(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, int workers
 	return path;
 }
 
-/* set_rel_pathlist_hook */
-static void
-add_topk_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+/*
+ * vec_add_topk_paths
+ *		Offer VectorTopK for a base relation, where it answers the query.
+ */
+void
+vec_add_topk_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
 	CustomPath *path;
 	OpExpr	   *distance;
 	int			workers;
 
-	if (previous_hook != NULL)
-		previous_hook(root, rel, rti, rte);
-	if (!enable_topk || !query_wants_first_rows(root) || !is_table_of_query(root, rel, rte))
+	if (!query_wants_first_rows(root) || !is_table_of_query(root, rel, rte))
 		return;
 	distance = ordering_distance(root, rel);
 	if (distance == NULL)
@@ -269,6 +267,28 @@ add_topk_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte
 		add_partial_path(rel, &make_topk_path(root, rel, distance, workers)->path);
 }
 
+/*
+ * The filter without "distance IS NOT NULL", which min(distance) comes with: the
+ * scan can tell without computing it twice.
+ */
+static List *
+without_null_test(List *clauses, OpExpr *distance)
+{
+	List	   *others = NIL;
+	ListCell   *cell;
+
+	foreach(cell, clauses)
+	{
+		NullTest   *test = (NullTest *) lfirst(cell);
+
+		if (IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL &&
+			equal(test->arg, distance))
+			continue;
+		others = lappend(others, test);
+	}
+	return others;
+}
+
 /* PlanCustomPath; the caller copies the costs and orders the clauses */
 static Plan *
 plan_topk(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
@@ -277,33 +297,17 @@ plan_topk(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 	CustomScan *plan = makeNode(CustomScan);
 	OpExpr	   *distance = linitial_node(OpExpr, path->custom_private);
 
+	clauses = extract_actual_clauses(clauses, false);
 	plan->scan.plan.targetlist = tlist;
-	plan->scan.plan.qual = extract_actual_clauses(clauses, false);
+	plan->scan.plan.qual = without_null_test(clauses, distance);
 	plan->scan.scanrelid = rel->relid;
 	plan->flags = path->flags;
 	plan->custom_exprs = list_make1(distance);
 	/* in the order of TopkPrivate */
-	plan->custom_private = list_make2(makeInteger((int) root->limit_tuples),
-									  makeInteger(column_argument((Node *) distance, rel)));
+	plan->custom_private =
+		list_make3(makeInteger((int) root->limit_tuples),
+				   makeInteger(column_argument((Node *) distance, rel)),
+				   makeInteger(list_length(plan->scan.plan.qual) < list_length(clauses)));
 	plan->methods = &topk_scan_methods;
 	return &plan->scan.plan;
-}
-
-/*
- * vec_planner_init
- *		Define the settings and enter the planner; called once per process.
- */
-void
-vec_planner_init(void)
-{
-	DefineCustomBoolVariable("vecext.enable_topk",
-							 "Enables the planner's use of VectorTopK plans.",
-							 "They answer ORDER BY distance LIMIT without an index.",
-							 &enable_topk,
-							 true,
-							 PGC_USERSET, GUC_EXPLAIN,
-							 NULL, NULL, NULL);
-	RegisterCustomScanMethods(&topk_scan_methods);
-	previous_hook = set_rel_pathlist_hook;
-	set_rel_pathlist_hook = add_topk_paths;
 }

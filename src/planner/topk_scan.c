@@ -56,6 +56,7 @@ typedef struct TopkScanState
 	bool		value_isnull;
 	FmgrInfo	distance;
 	FunctionCallInfo call;		/* of the distance, with both arguments */
+	uint64		worst;			/* keys above it are left out */
 	TopkHeap	heap;			/* an array in order once done */
 	bool		done;			/* has the table been scanned? */
 	int			next;			/* entry to return next */
@@ -230,7 +231,7 @@ compute(TopkScanState *state)
 	if (node->ss_currentScanDesc == NULL)
 		node->ss_currentScanDesc = table_beginscan(node->ss_currentRelation,
 												   node->ps.state->es_snapshot, 0, NULL);
-	topk_heap_reset(&state->heap);
+	topk_heap_reset(&state->heap, state->worst);
 	evaluate_value(state);
 	if (node->ps.qual != NULL)
 		scan_filtered(state, node->ss_currentScanDesc);
@@ -337,6 +338,8 @@ topk_begin(CustomScanState *css, EState *estate, int eflags)
 	state->value = ExecInitExpr(list_nth(distance->args, 1 - state->column_arg), &css->ss.ps);
 	state->value_context = AllocSetContextCreate(CurrentMemoryContext, "VectorTopK value",
 												 ALLOCSET_SMALL_SIZES);
+	state->worst = intVal(list_nth(plan->custom_private, TOPK_SKIP_NULLS)) != 0 ?
+		TOPK_KEY_NAN : TOPK_KEY_NULL;
 	state->heap.capacity = rows;
 	state->heap.entries = palloc(mul_size(rows, sizeof(TopkEntry)));
 }

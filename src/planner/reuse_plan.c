@@ -1,0 +1,443 @@
+/*-------------------------------------------------------------------------
+ *
+ * reuse_plan.c
+ *	  Takes distances out of finished plans that the index has computed.
+ *
+ * README.md ("Distance once") says what is done and why the result is the same.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "planner/reuse.h"
+#include "planner/topk.h"
+#include "types/cost.h"
+#include "utils/lsyscache.h"
+
+/* which columns of a plan's output somebody above it reads */
+typedef struct Reads
+{
+	bool		all;
+	Bitmapset  *columns;		/* resnos, unless all */
+} Reads;
+
+static const Reads READS_ALL = {.all = true};
+
+typedef struct Reuse
+{
+	PlannedStmt *stmt;
+	int			last_id;		/* highest plan_node_id; -1 if not yet known */
+} Reuse;
+
+static Plan *visit(Reuse *reuse, Plan *plan, Reads reads);
+
+/*--- what is read --------------------------------------------------------*/
+
+static bool
+is_read(const Reads *reads, const TargetEntry *entry)
+{
+	return reads->all || bms_is_member(entry->resno, reads->columns);
+}
+
+/* the same and some more */
+static Reads
+reads_also(Reads reads, const AttrNumber *columns, int n)
+{
+	reads.columns = bms_copy(reads.columns);
+	for (int i = 0; i < n; i++)
+		reads.columns = bms_add_member(reads.columns, columns[i]);
+	return reads;
+}
+
+/* what a query returns: nobody can name the columns that only order it */
+static Reads
+reads_of_result(Plan *plan)
+{
+	Reads		reads = {0};
+	ListCell   *cell;
+
+	foreach(cell, plan->targetlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!entry->resjunk)
+			reads.columns = bms_add_member(reads.columns, entry->resno);
+	}
+	return reads;
+}
+
+typedef struct VarReads
+{
+	int			varno;
+	Reads		reads;
+} VarReads;
+
+/* the columns of one input that an expression reads */
+static bool
+var_reads_walker(Node *node, VarReads *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+
+		if (var->varno != context->varno)
+			return false;
+		if (var->varattno <= 0)
+			context->reads.all = true;
+		else
+			context->reads.columns = bms_add_member(context->reads.columns, var->varattno);
+		return false;
+	}
+	return expression_tree_walker(node, var_reads_walker, context);
+}
+
+/*
+ * The columns of the input "varno" that a node reads for those of its own which
+ * are read, for its filter, and for "others".
+ */
+static Reads
+reads_of_input(Plan *plan, const Reads *reads, int varno, Node *others)
+{
+	VarReads	context = {.varno = varno};
+	ListCell   *cell;
+
+	foreach(cell, plan->targetlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (is_read(reads, entry))
+			var_reads_walker((Node *) entry->expr, &context);
+	}
+	var_reads_walker((Node *) plan->qual, &context);
+	var_reads_walker(others, &context);
+	return context.reads;
+}
+
+/*--- distances -----------------------------------------------------------*/
+
+/* a call of a distance function that can be left out or be made once? */
+static bool
+is_distance(Node *node)
+{
+	Oid			function = InvalidOid;
+
+	if (node == NULL || exprType(node) != FLOAT8OID)
+		return false;
+	if (IsA(node, OpExpr) && !((OpExpr *) node)->opretset)
+		function = ((OpExpr *) node)->opfuncid;
+	else if (IsA(node, FuncExpr) && !((FuncExpr *) node)->funcretset)
+		function = ((FuncExpr *) node)->funcid;
+
+	return OidIsValid(function) && vec_is_distance_function(function) &&
+		func_strict(function) && !contain_volatile_functions(node) && !contain_subplans(node);
+}
+
+/* NULL in place of the distances that nobody reads */
+static void
+drop_unread(Plan *plan, const Reads *reads)
+{
+	ListCell   *cell;
+
+	if (reads->all)
+		return;
+	foreach(cell, plan->targetlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!is_read(reads, entry) && is_distance((Node *) entry->expr))
+			entry->expr = (Expr *) makeNullConst(FLOAT8OID, -1, InvalidOid);
+	}
+}
+
+typedef struct Replacement
+{
+	OpExpr	   *distance;		/* what the index orders by */
+	OpExpr	   *commuted;		/* the same as the user may have written it, or NULL */
+	int			count;
+} Replacement;
+
+/* the distance becomes the first column of the outer plan */
+static Node *
+replace_distance(Node *node, Replacement *context)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, OpExpr) &&
+		(equal(node, context->distance) || equal(node, context->commuted)))
+	{
+		context->count++;
+		return (Node *) makeVar(OUTER_VAR, 1, FLOAT8OID, -1, InvalidOid, 0);
+	}
+	return expression_tree_mutator(node, replace_distance, context);
+}
+
+/* b <-> a for a <-> b; NULL if there is no such operator */
+static OpExpr *
+commute(OpExpr *distance)
+{
+	Oid			commutator = get_commutator(distance->opno);
+	OpExpr	   *result;
+
+	if (!OidIsValid(commutator) || list_length(distance->args) != 2)
+		return NULL;
+	result = makeNode(OpExpr);
+	*result = *distance;
+	result->opno = commutator;
+	result->opfuncid = get_opcode(commutator);
+	result->args = list_make2(lsecond(distance->args), linitial(distance->args));
+	return result;
+}
+
+/*--- identities of plan nodes --------------------------------------------*/
+
+static int highest_id(Plan *plan);
+
+static int
+highest_id_of(List *plans)
+{
+	int			highest = -1;
+	ListCell   *cell;
+
+	foreach(cell, plans)
+		highest = Max(highest, highest_id((Plan *) lfirst(cell)));
+	return highest;
+}
+
+/* the highest plan_node_id of a plan; -1 if there is none */
+static int
+highest_id(Plan *plan)
+{
+	int			highest;
+
+	if (plan == NULL)
+		return -1;
+	check_stack_depth();
+	highest = Max(plan->plan_node_id,
+				  Max(highest_id(plan->lefttree), highest_id(plan->righttree)));
+	switch (nodeTag(plan))
+	{
+		case T_Append:
+			return Max(highest, highest_id_of(((Append *) plan)->appendplans));
+		case T_MergeAppend:
+			return Max(highest, highest_id_of(((MergeAppend *) plan)->mergeplans));
+		case T_BitmapAnd:
+			return Max(highest, highest_id_of(((BitmapAnd *) plan)->bitmapplans));
+		case T_BitmapOr:
+			return Max(highest, highest_id_of(((BitmapOr *) plan)->bitmapplans));
+		case T_SubqueryScan:
+			return Max(highest, highest_id(((SubqueryScan *) plan)->subplan));
+		case T_CustomScan:
+			return Max(highest, highest_id_of(((CustomScan *) plan)->custom_plans));
+		default:
+			return highest;
+	}
+}
+
+static int
+new_id(Reuse *reuse)
+{
+	if (reuse->last_id < 0)
+		reuse->last_id = Max(highest_id(reuse->stmt->planTree),
+							 highest_id_of(reuse->stmt->subplans));
+	return ++reuse->last_id;
+}
+
+/*--- the visit -----------------------------------------------------------*/
+
+/* VectorDistance above the scan, which evaluates what the scan would have */
+static Plan *
+make_wrapper(Reuse *reuse, IndexScan *scan, OpExpr *distance, List *tlist, List *qual)
+{
+	CustomScan *wrapper = makeNode(CustomScan);
+	Plan	   *plan = &wrapper->scan.plan;
+
+	*plan = scan->scan.plan;	/* costs, parameters, identity */
+	plan->type = T_CustomScan;
+	plan->targetlist = tlist;
+	plan->qual = qual;
+	plan->lefttree = &scan->scan.plan;
+	wrapper->scan.scanrelid = scan->scan.scanrelid;
+	wrapper->custom_relids = bms_make_singleton((int) scan->scan.scanrelid);
+	wrapper->custom_exprs = list_make1(copyObject(distance));
+	wrapper->methods = &reuse_scan_methods;
+
+	scan->scan.plan.plan_node_id = new_id(reuse);
+	scan->scan.plan.initPlan = NIL;
+	scan->scan.plan.qual = NIL;
+	scan->scan.plan.targetlist =
+		list_make1(makeTargetEntry((Expr *) copyObject(distance), 1, NULL, false));
+	return plan;
+}
+
+/* an index scan whose distance is read above or by its filter is wrapped */
+static Plan *
+visit_index_scan(Reuse *reuse, IndexScan *scan)
+{
+	Replacement replacement = {0};
+	List	   *tlist;
+	List	   *qual;
+
+	if (list_length(scan->indexorderbyorig) != 1 ||
+		!IsA(linitial(scan->indexorderbyorig), OpExpr) ||
+		!is_distance(linitial(scan->indexorderbyorig)))
+		return &scan->scan.plan;
+
+	replacement.distance = linitial_node(OpExpr, scan->indexorderbyorig);
+	replacement.commuted = commute(replacement.distance);
+	tlist = (List *) replace_distance((Node *) scan->scan.plan.targetlist, &replacement);
+	qual = (List *) replace_distance((Node *) scan->scan.plan.qual, &replacement);
+	if (replacement.count == 0)
+		return &scan->scan.plan;
+	return make_wrapper(reuse, scan, replacement.distance, tlist, qual);
+}
+
+static void
+visit_list(Reuse *reuse, List *plans, Reads reads)
+{
+	ListCell   *cell;
+
+	foreach(cell, plans)
+		lfirst(cell) = visit(reuse, (Plan *) lfirst(cell), reads);
+}
+
+static void
+visit_nest_loop(Reuse *reuse, NestLoop *join, const Reads *reads)
+{
+	Plan	   *plan = &join->join.plan;
+	Node	   *quals = (Node *) join->join.joinqual;
+	VarReads	outer = {.varno = OUTER_VAR};
+	ListCell   *cell;
+
+	outer.reads = reads_of_input(plan, reads, OUTER_VAR, quals);
+	foreach(cell, join->nestParams)
+		var_reads_walker((Node *) lfirst_node(NestLoopParam, cell)->paramval, &outer);
+	plan->lefttree = visit(reuse, plan->lefttree, outer.reads);
+	plan->righttree = visit(reuse, plan->righttree,
+							reads_of_input(plan, reads, INNER_VAR, quals));
+}
+
+static void
+visit_subquery_scan(Reuse *reuse, SubqueryScan *scan, const Reads *reads)
+{
+	Reads		used = reads_of_input(&scan->scan.plan, reads, (int) scan->scan.scanrelid, NULL);
+
+	/* a whole row has no columns that only order it */
+	if (used.all)
+		used = reads_of_result(scan->subplan);
+	scan->subplan = visit(reuse, scan->subplan, used);
+}
+
+/*
+ * Visit a plan whose output is read as "reads" says; returns what takes its
+ * place.  A node that is not named here is taken to read all of its inputs; the
+ * inputs of other libraries' nodes are left alone.
+ */
+static Plan *
+visit(Reuse *reuse, Plan *plan, Reads reads)
+{
+	Plan	  **input;
+
+	if (plan == NULL)
+		return NULL;
+	check_stack_depth();
+	input = &plan->lefttree;
+	switch (nodeTag(plan))
+	{
+		case T_IndexScan:
+			drop_unread(plan, &reads);
+			return visit_index_scan(reuse, (IndexScan *) plan);
+
+			/* these hand up the row they got */
+		case T_Limit:
+			reads = reads_also(reads, ((Limit *) plan)->uniqColIdx,
+							   ((Limit *) plan)->uniqNumCols);
+			*input = visit(reuse, *input, reads);
+			break;
+		case T_LockRows:
+		case T_Material:
+		case T_Memoize:
+			*input = visit(reuse, *input, reads);
+			break;
+		case T_Sort:
+		case T_IncrementalSort:
+			reads = reads_also(reads, ((Sort *) plan)->sortColIdx, ((Sort *) plan)->numCols);
+			*input = visit(reuse, *input, reads);
+			break;
+		case T_Unique:
+			reads = reads_also(reads, ((Unique *) plan)->uniqColIdx, ((Unique *) plan)->numCols);
+			*input = visit(reuse, *input, reads);
+			break;
+		case T_Append:
+			visit_list(reuse, ((Append *) plan)->appendplans, reads);
+			break;
+		case T_MergeAppend:
+			reads = reads_also(reads, ((MergeAppend *) plan)->sortColIdx,
+							   ((MergeAppend *) plan)->numCols);
+			visit_list(reuse, ((MergeAppend *) plan)->mergeplans, reads);
+			break;
+
+			/* these compute what they hand up */
+		case T_Result:
+			drop_unread(plan, &reads);
+			*input = visit(reuse, *input,
+						   reads_of_input(plan, &reads, OUTER_VAR,
+										  ((Result *) plan)->resconstantqual));
+			break;
+		case T_NestLoop:
+			drop_unread(plan, &reads);
+			visit_nest_loop(reuse, (NestLoop *) plan, &reads);
+			break;
+		case T_SubqueryScan:
+			drop_unread(plan, &reads);
+			visit_subquery_scan(reuse, (SubqueryScan *) plan, &reads);
+			break;
+		case T_CustomScan:
+			if (((CustomScan *) plan)->methods == &topk_scan_methods)
+				drop_unread(plan, &reads);
+			break;
+		case T_ForeignScan:
+			break;
+
+		default:
+			*input = visit(reuse, *input, READS_ALL);
+			plan->righttree = visit(reuse, plan->righttree, READS_ALL);
+			break;
+	}
+	return plan;
+}
+
+/*
+ * vec_reuse_distances
+ *		Change a finished plan so that distances the index computed are handed
+ *		up, and those that nobody reads are not computed at all.
+ *
+ * Works in place; new nodes in the current memory context.
+ */
+void
+vec_reuse_distances(PlannedStmt *stmt)
+{
+	Reuse		reuse = {.stmt = stmt, .last_id = -1};
+	ListCell   *cell;
+
+	if (stmt->planTree == NULL)
+		return;
+	stmt->planTree = visit(&reuse, stmt->planTree,
+						   stmt->commandType == CMD_SELECT ?
+						   reads_of_result(stmt->planTree) : READS_ALL);
+	foreach(cell, stmt->subplans)
+	{
+		Plan	   *plan = (Plan *) lfirst(cell);
+
+		/* those that were not chosen among alternatives are NULL */
+		if (plan != NULL)
+			lfirst(cell) = visit(&reuse, plan, reads_of_result(plan));
+	}
+}

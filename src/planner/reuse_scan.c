@@ -1,0 +1,173 @@
+/*-------------------------------------------------------------------------
+ *
+ * reuse_scan.c
+ *	  Executor of VectorDistance: hands up the distance an index scan has.
+ *
+ * The index scan below returns the row of the table, and its access method has
+ * left the row's distance in the scan descriptor.  This node evaluates the
+ * filter and the target list the scan would have, over both.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/relscan.h"
+#include "executor/executor.h"
+#include "executor/nodeIndexscan.h"
+#include "lib/pairingheap.h"
+#include "nodes/extensible.h"
+#include "planner/reuse.h"
+
+typedef struct ReuseScanState
+{
+	CustomScanState css;
+	ExprState  *distance;		/* where the index cannot tell */
+	TupleTableSlot *slot;		/* of one column, the distance: OUTER_VAR 1 */
+} ReuseScanState;
+
+static inline IndexScanState *
+scan_below(ReuseScanState *state)
+{
+	return castNode(IndexScanState, outerPlanState(&state->css));
+}
+
+/* no row waits to be returned later than the index returned it? */
+static inline bool
+in_index_order(const IndexScanState *scan)
+{
+	return !scan->iss_ReachedEnd &&
+		(scan->iss_ReorderQueue == NULL || pairingheap_is_empty(scan->iss_ReorderQueue));
+}
+
+/*
+ * Is the row just returned the one the access method returned last, with the
+ * distance the operator would compute?  A row that EvalPlanQual put in place of
+ * the scan's never met the index.
+ */
+static inline bool
+index_tells(const IndexScanState *scan)
+{
+	return in_index_order(scan) && scan->ss.ps.state->es_epq_active == NULL &&
+		scan->iss_ScanDesc != NULL && !scan->iss_ScanDesc->xs_recheckorderby &&
+		scan->iss_ScanDesc->xs_orderbyvals != NULL;
+}
+
+/* the distance of the row in the scan slot, for OUTER_VAR 1 */
+static inline void
+set_distance(ReuseScanState *state, const IndexScanState *scan, bool told, ExprContext *econtext)
+{
+	Datum	   *value = state->slot->tts_values;
+	bool	   *isnull = state->slot->tts_isnull;
+
+	if (!told)
+	{
+		*value = ExecEvalExpr(state->distance, econtext, isnull);
+		return;
+	}
+
+	/* the operator is strict; the index may return anything for a NULL value */
+	*isnull = (scan->iss_ScanDesc->orderByData->sk_flags & SK_ISNULL) != 0 ||
+		scan->iss_ScanDesc->xs_orderbynulls[0];
+	*value = scan->iss_ScanDesc->xs_orderbyvals[0];
+}
+
+static TupleTableSlot *
+reuse_exec(CustomScanState *css)
+{
+	ReuseScanState *state = (ReuseScanState *) css;
+	IndexScanState *scan = scan_below(state);
+	PlanState  *ps = &css->ss.ps;
+	ExprContext *econtext = ps->ps_ExprContext;
+
+	for (;;)
+	{
+		bool		in_order = in_index_order(scan);
+		TupleTableSlot *slot = ExecProcNode(&scan->ss.ps);
+
+		if (TupIsNull(slot))
+			return ps->ps_ProjInfo == NULL ? slot :
+				ExecClearTuple(ps->ps_ProjInfo->pi_state.resultslot);
+
+		ResetExprContext(econtext);
+		econtext->ecxt_scantuple = slot;
+		econtext->ecxt_outertuple = state->slot;
+		/* slots' values are read in place, so this need not be stored again */
+		set_distance(state, scan, in_order && index_tells(scan), econtext);
+		if (ExecQual(ps->qual, econtext))
+			return ps->ps_ProjInfo == NULL ? slot : ExecProject(ps->ps_ProjInfo);
+		InstrCountFiltered1(css, 1);
+	}
+}
+
+/*
+ * The scan below returns rows of the table as they are: without a projection,
+ * which its target list, the distance, would make.  They are in its slot, which
+ * is ours too, for WHERE CURRENT OF looks there.
+ */
+static void
+reuse_begin(CustomScanState *css, EState *estate, int eflags)
+{
+	ReuseScanState *state = (ReuseScanState *) css;
+	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
+	PlanState  *ps = &css->ss.ps;
+	IndexScanState *scan;
+
+	outerPlanState(css) = ExecInitNode(outerPlan(plan), estate, eflags);
+	scan = scan_below(state);
+	scan->ss.ps.ps_ProjInfo = NULL;
+	state->slot = ExecInitExtraTupleSlot(estate, ExecGetResultType(&scan->ss.ps),
+										 &TTSOpsVirtual);
+	ExecStoreAllNullTuple(state->slot);
+
+	css->ss.ss_ScanTupleSlot = scan->ss.ss_ScanTupleSlot;
+	ps->scandesc = scan->ss.ps.scandesc;
+	ps->scanops = scan->ss.ps.scanops;
+	ps->scanopsfixed = scan->ss.ps.scanopsfixed;
+	ps->scanopsset = true;
+	ps->outerops = &TTSOpsVirtual;
+	ps->outeropsfixed = true;
+	ps->outeropsset = true;
+
+	/* the server compiled them for virtual slots */
+	ps->subPlan = NIL;			/* both below list theirs again */
+	ExecAssignScanProjectionInfo(&css->ss);
+	ps->qual = ExecInitQual(plan->scan.plan.qual, ps);
+	state->distance = ExecInitExpr(linitial(plan->custom_exprs), ps);
+}
+
+static void
+reuse_rescan(CustomScanState *css)
+{
+	ExecScanReScan(&css->ss);
+	if (outerPlanState(css)->chgParam == NULL)
+		ExecReScan(outerPlanState(css));
+}
+
+static void
+reuse_end(CustomScanState *css)
+{
+	ExecEndNode(outerPlanState(css));
+}
+
+static const CustomExecMethods reuse_exec_methods = {
+	.CustomName = "VectorDistance",
+	.BeginCustomScan = reuse_begin,
+	.ExecCustomScan = reuse_exec,
+	.EndCustomScan = reuse_end,
+	.ReScanCustomScan = reuse_rescan,
+};
+
+static Node *
+create_reuse_state(CustomScan *plan)
+{
+	ReuseScanState *state = palloc0(sizeof(ReuseScanState));
+
+	NodeSetTag(state, T_CustomScanState);
+	state->css.methods = &reuse_exec_methods;
+	return (Node *) state;
+}
+
+const CustomScanMethods reuse_scan_methods = {
+	.CustomName = "VectorDistance",
+	.CreateCustomScanState = create_reuse_state,
+};
