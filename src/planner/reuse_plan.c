@@ -161,10 +161,10 @@ typedef struct Replacement
 {
 	OpExpr	   *distance;		/* what the index orders by */
 	OpExpr	   *commuted;		/* the same as the user may have written it, or NULL */
+	AttrNumber	column;			/* of the outer plan, which takes its place */
 	int			count;
 } Replacement;
 
-/* the distance becomes the first column of the outer plan */
 static Node *
 replace_distance(Node *node, Replacement *context)
 {
@@ -174,9 +174,21 @@ replace_distance(Node *node, Replacement *context)
 		(equal(node, context->distance) || equal(node, context->commuted)))
 	{
 		context->count++;
-		return (Node *) makeVar(OUTER_VAR, 1, FLOAT8OID, -1, InvalidOid, 0);
+		return (Node *) makeVar(OUTER_VAR, context->column, FLOAT8OID, -1, InvalidOid, 0);
 	}
 	return expression_tree_mutator(node, replace_distance, context);
+}
+
+/* the distance an index scan has; NULL if none that could be reused */
+static OpExpr *
+distance_of_scan(IndexScan *scan)
+{
+	Node	   *distance;
+
+	if (list_length(scan->indexorderbyorig) != 1)
+		return NULL;
+	distance = linitial(scan->indexorderbyorig);
+	return IsA(distance, OpExpr) && is_distance(distance) ? (OpExpr *) distance : NULL;
 }
 
 /* b <-> a for a <-> b; NULL if there is no such operator */
@@ -250,7 +262,7 @@ new_id(Reuse *reuse)
 	return ++reuse->last_id;
 }
 
-/*--- the visit -----------------------------------------------------------*/
+/*--- scans ---------------------------------------------------------------*/
 
 /* VectorDistance above the scan, which evaluates what the scan would have */
 static Plan *
@@ -281,16 +293,13 @@ make_wrapper(Reuse *reuse, IndexScan *scan, OpExpr *distance, List *tlist, List 
 static Plan *
 visit_index_scan(Reuse *reuse, IndexScan *scan)
 {
-	Replacement replacement = {0};
+	Replacement replacement = {.column = 1};
 	List	   *tlist;
 	List	   *qual;
 
-	if (list_length(scan->indexorderbyorig) != 1 ||
-		!IsA(linitial(scan->indexorderbyorig), OpExpr) ||
-		!is_distance(linitial(scan->indexorderbyorig)))
+	replacement.distance = distance_of_scan(scan);
+	if (replacement.distance == NULL)
 		return &scan->scan.plan;
-
-	replacement.distance = linitial_node(OpExpr, scan->indexorderbyorig);
 	replacement.commuted = commute(replacement.distance);
 	tlist = (List *) replace_distance((Node *) scan->scan.plan.targetlist, &replacement);
 	qual = (List *) replace_distance((Node *) scan->scan.plan.qual, &replacement);
@@ -298,6 +307,114 @@ visit_index_scan(Reuse *reuse, IndexScan *scan)
 		return &scan->scan.plan;
 	return make_wrapper(reuse, scan, replacement.distance, tlist, qual);
 }
+
+/*--- joins ---------------------------------------------------------------*/
+
+typedef struct Lift
+{
+	List	   *tlist;
+	bool		failed;
+} Lift;
+
+/* a column as the plan above the target list calls it */
+static Node *
+lift_columns(Node *node, Lift *lift)
+{
+	ListCell   *cell;
+
+	if (node == NULL)
+		return NULL;
+	if (!IsA(node, Var))
+		return expression_tree_mutator(node, lift_columns, lift);
+	foreach(cell, lift->tlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (equal(entry->expr, node))
+		{
+			Var		   *var = copyObject((Var *) node);
+
+			var->varno = OUTER_VAR;
+			var->varattno = entry->resno;
+			return (Node *) var;
+		}
+	}
+	lift->failed = true;
+	return node;
+}
+
+/*
+ * The distance that a plan's rows come with, as the plan above it would compute
+ * it; NULL if there is none, or what it is computed from is not handed up.
+ */
+static OpExpr *
+distance_of_input(Plan *plan)
+{
+	OpExpr	   *distance = NULL;
+	Lift		lift = {0};
+
+	if (plan == NULL)
+		return NULL;
+	check_stack_depth();
+	if (IsA(plan, IndexScan))
+		distance = distance_of_scan((IndexScan *) plan);
+	else if (IsA(plan, NestLoop))
+		distance = distance_of_input(plan->lefttree);
+	if (distance == NULL)
+		return NULL;
+	lift.tlist = plan->targetlist;
+	distance = (OpExpr *) lift_columns((Node *) distance, &lift);
+	return lift.failed ? NULL : distance;
+}
+
+/* let a plan that has a distance return it; the column */
+static AttrNumber
+return_distance(Plan *plan)
+{
+	AttrNumber	column = (AttrNumber) (list_length(plan->targetlist) + 1);
+	Node	   *value;
+	ListCell   *cell;
+
+	if (IsA(plan, IndexScan))
+		value = copyObject(linitial(((IndexScan *) plan)->indexorderbyorig));
+	else
+		value = (Node *) makeVar(OUTER_VAR, return_distance(plan->lefttree), FLOAT8OID, -1,
+								 InvalidOid, 0);
+	foreach(cell, plan->targetlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (equal(entry->expr, value))
+			return entry->resno;
+	}
+	plan->targetlist = lappend(plan->targetlist,
+							   makeTargetEntry((Expr *) value, column, NULL, false));
+	return column;
+}
+
+/* a join that computes the distance of its outer rows gets it from below */
+static void
+reuse_in_join(NestLoop *join)
+{
+	Plan	   *plan = &join->join.plan;
+	Replacement replacement = {.distance = distance_of_input(plan->lefttree)};
+
+	if (replacement.distance == NULL)
+		return;
+	replacement.commuted = commute(replacement.distance);
+	replace_distance((Node *) plan->targetlist, &replacement);
+	replace_distance((Node *) plan->qual, &replacement);
+	replace_distance((Node *) join->join.joinqual, &replacement);
+	if (replacement.count == 0)
+		return;
+
+	replacement.column = return_distance(plan->lefttree);
+	plan->targetlist = (List *) replace_distance((Node *) plan->targetlist, &replacement);
+	plan->qual = (List *) replace_distance((Node *) plan->qual, &replacement);
+	join->join.joinqual = (List *) replace_distance((Node *) join->join.joinqual, &replacement);
+}
+
+/*--- the visit -----------------------------------------------------------*/
 
 static void
 visit_list(Reuse *reuse, List *plans, Reads reads)
@@ -393,6 +510,7 @@ visit(Reuse *reuse, Plan *plan, Reads reads)
 			break;
 		case T_NestLoop:
 			drop_unread(plan, &reads);
+			reuse_in_join((NestLoop *) plan);
 			visit_nest_loop(reuse, (NestLoop *) plan, &reads);
 			break;
 		case T_SubqueryScan:
