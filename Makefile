@@ -72,6 +72,8 @@ OBJS = \
 	src/hnsw/hnswcheck.o \
 	src/hnsw/hnswstats.o \
 	src/hnsw/hnsw.o \
+	src/planner/order.o \
+	src/planner/order_path.o \
 	src/planner/planner.o \
 	src/planner/reuse_plan.o \
 	src/planner/reuse_scan.o \

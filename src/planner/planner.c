@@ -10,6 +10,7 @@
 #include "nodes/extensible.h"
 #include "optimizer/paths.h"
 #include "optimizer/planner.h"
+#include "planner/order.h"
 #include "planner/planner.h"
 #include "planner/reuse.h"
 #include "planner/topk.h"
@@ -17,6 +18,14 @@
 
 static bool enable_topk = true;
 static bool enable_distance_reuse = true;
+static int	similarity_order = VEC_SIMILARITY_ON;
+
+static const struct config_enum_entry similarity_options[] = {
+	{"off", VEC_SIMILARITY_OFF, false},
+	{"exact", VEC_SIMILARITY_EXACT, false},
+	{"on", VEC_SIMILARITY_ON, false},
+	{NULL, 0, false}
+};
 
 static set_rel_pathlist_hook_type previous_pathlist_hook = NULL;
 static planner_hook_type previous_planner_hook = NULL;
@@ -29,6 +38,7 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 		previous_pathlist_hook(root, rel, rti, rte);
 	if (enable_topk)
 		vec_add_topk_paths(root, rel, rte);
+	vec_add_ordered_paths(root, rel, (VecSimilarityOrder) similarity_order);
 }
 
 /* planner_hook */
@@ -41,6 +51,7 @@ plan_query(Query *parse, const char *query_string, int options, ParamListInfo pa
 		stmt = previous_planner_hook(parse, query_string, options, params);
 	else
 		stmt = standard_planner(parse, query_string, options, params);
+	vec_finish_index_scans(stmt);
 	if (enable_distance_reuse)
 		vec_reuse_distances(stmt);
 	return stmt;
@@ -65,6 +76,15 @@ vec_planner_init(void)
 							 "When off, they are computed again from each row of the result.",
 							 &enable_distance_reuse,
 							 true,
+							 PGC_USERSET, GUC_EXPLAIN,
+							 NULL, NULL, NULL);
+	DefineCustomEnumVariable("vecext.similarity_order",
+							 "Selects when an index orders by similarity, as 1 - distance DESC.",
+							 "\"on\" if NULLs are not to come first, \"exact\" if no NaN could "
+							 "either, \"off\" never.",
+							 &similarity_order,
+							 VEC_SIMILARITY_ON,
+							 similarity_options,
 							 PGC_USERSET, GUC_EXPLAIN,
 							 NULL, NULL, NULL);
 	RegisterCustomScanMethods(&topk_scan_methods);

@@ -17,6 +17,7 @@
 #include "nodes/extensible.h"
 #include "nodes/plannodes.h"
 
+extern void vec_finish_index_scans(PlannedStmt *stmt);
 extern void vec_reuse_distances(PlannedStmt *stmt);
 
 extern const CustomScanMethods reuse_scan_methods;

@@ -9,15 +9,14 @@
  */
 #include "compat.h"
 
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/clauses.h"
-#include "optimizer/optimizer.h"
+#include "planner/order.h"
 #include "planner/reuse.h"
 #include "planner/topk.h"
-#include "types/cost.h"
 #include "utils/lsyscache.h"
 
 /* which columns of a plan's output somebody above it reads */
@@ -123,21 +122,13 @@ reads_of_input(Plan *plan, const Reads *reads, int varno, Node *others)
 
 /*--- distances -----------------------------------------------------------*/
 
-/* a call of a distance function that can be left out or be made once? */
+/* a distance, or what grows or shrinks with one? */
 static bool
-is_distance(Node *node)
+is_of_distance(Node *node)
 {
-	Oid			function = InvalidOid;
+	VecOrder	order;
 
-	if (node == NULL || exprType(node) != FLOAT8OID)
-		return false;
-	if (IsA(node, OpExpr) && !((OpExpr *) node)->opretset)
-		function = ((OpExpr *) node)->opfuncid;
-	else if (IsA(node, FuncExpr) && !((FuncExpr *) node)->funcretset)
-		function = ((FuncExpr *) node)->funcid;
-
-	return OidIsValid(function) && vec_is_distance_function(function) &&
-		func_strict(function) && !contain_volatile_functions(node) && !contain_subplans(node);
+	return vec_order_of_expression(node, &order);
 }
 
 /* NULL in place of the distances that nobody reads */
@@ -152,7 +143,7 @@ drop_unread(Plan *plan, const Reads *reads)
 	{
 		TargetEntry *entry = lfirst_node(TargetEntry, cell);
 
-		if (!is_read(reads, entry) && is_distance((Node *) entry->expr))
+		if (!is_read(reads, entry) && is_of_distance((Node *) entry->expr))
 			entry->expr = (Expr *) makeNullConst(FLOAT8OID, -1, InvalidOid);
 	}
 }
@@ -183,12 +174,12 @@ replace_distance(Node *node, Replacement *context)
 static OpExpr *
 distance_of_scan(IndexScan *scan)
 {
-	Node	   *distance;
+	VecOrder	order;
 
-	if (list_length(scan->indexorderbyorig) != 1)
+	if (list_length(scan->indexorderbyorig) != 1 ||
+		!vec_order_of_expression(linitial(scan->indexorderbyorig), &order) || !order.plain)
 		return NULL;
-	distance = linitial(scan->indexorderbyorig);
-	return IsA(distance, OpExpr) && is_distance(distance) ? (OpExpr *) distance : NULL;
+	return order.distance;
 }
 
 /* b <-> a for a <-> b; NULL if there is no such operator */
@@ -208,57 +199,73 @@ commute(OpExpr *distance)
 	return result;
 }
 
-/*--- identities of plan nodes --------------------------------------------*/
+/*--- all nodes of a plan ------------------------------------------------*/
 
-static int highest_id(Plan *plan);
+typedef void (*PlanVisitor) (Plan *plan, void *context);
 
-static int
-highest_id_of(List *plans)
+static void walk_plans(List *plans, PlanVisitor visitor, void *context);
+
+/* call the visitor for every node of a plan */
+static void
+walk_plan(Plan *plan, PlanVisitor visitor, void *context)
 {
-	int			highest = -1;
-	ListCell   *cell;
-
-	foreach(cell, plans)
-		highest = Max(highest, highest_id((Plan *) lfirst(cell)));
-	return highest;
-}
-
-/* the highest plan_node_id of a plan; -1 if there is none */
-static int
-highest_id(Plan *plan)
-{
-	int			highest;
-
 	if (plan == NULL)
-		return -1;
+		return;
 	check_stack_depth();
-	highest = Max(plan->plan_node_id,
-				  Max(highest_id(plan->lefttree), highest_id(plan->righttree)));
+	visitor(plan, context);
+	walk_plan(plan->lefttree, visitor, context);
+	walk_plan(plan->righttree, visitor, context);
 	switch (nodeTag(plan))
 	{
 		case T_Append:
-			return Max(highest, highest_id_of(((Append *) plan)->appendplans));
+			walk_plans(((Append *) plan)->appendplans, visitor, context);
+			break;
 		case T_MergeAppend:
-			return Max(highest, highest_id_of(((MergeAppend *) plan)->mergeplans));
+			walk_plans(((MergeAppend *) plan)->mergeplans, visitor, context);
+			break;
 		case T_BitmapAnd:
-			return Max(highest, highest_id_of(((BitmapAnd *) plan)->bitmapplans));
+			walk_plans(((BitmapAnd *) plan)->bitmapplans, visitor, context);
+			break;
 		case T_BitmapOr:
-			return Max(highest, highest_id_of(((BitmapOr *) plan)->bitmapplans));
+			walk_plans(((BitmapOr *) plan)->bitmapplans, visitor, context);
+			break;
 		case T_SubqueryScan:
-			return Max(highest, highest_id(((SubqueryScan *) plan)->subplan));
+			walk_plan(((SubqueryScan *) plan)->subplan, visitor, context);
+			break;
 		case T_CustomScan:
-			return Max(highest, highest_id_of(((CustomScan *) plan)->custom_plans));
+			walk_plans(((CustomScan *) plan)->custom_plans, visitor, context);
+			break;
 		default:
-			return highest;
+			break;
 	}
 }
 
+static void
+walk_plans(List *plans, PlanVisitor visitor, void *context)
+{
+	ListCell   *cell;
+
+	foreach(cell, plans)
+		walk_plan((Plan *) lfirst(cell), visitor, context);
+}
+
+static void
+raise_to_id(Plan *plan, void *context)
+{
+	int		   *highest = (int *) context;
+
+	*highest = Max(*highest, plan->plan_node_id);
+}
+
+/* an identity no other node of the statement has */
 static int
 new_id(Reuse *reuse)
 {
 	if (reuse->last_id < 0)
-		reuse->last_id = Max(highest_id(reuse->stmt->planTree),
-							 highest_id_of(reuse->stmt->subplans));
+	{
+		walk_plan(reuse->stmt->planTree, raise_to_id, &reuse->last_id);
+		walk_plans(reuse->stmt->subplans, raise_to_id, &reuse->last_id);
+	}
 	return ++reuse->last_id;
 }
 
@@ -530,6 +537,29 @@ visit(Reuse *reuse, Plan *plan, Reads reads)
 			break;
 	}
 	return plan;
+}
+
+/* an index orders by distance ascending, whatever the order of the query */
+static void
+finish_index_scan(Plan *plan, void *context)
+{
+	IndexScan  *scan = (IndexScan *) plan;
+
+	if (IsA(plan, IndexScan) && distance_of_scan(scan) != NULL)
+		scan->indexorderbyops = list_make1_oid(Float8LessOperator);
+}
+
+/*
+ * vec_finish_index_scans
+ *		Repair what the server derives from the direction of the query's order
+ *		(order_path.c): by which operator rows that the index returned by a bound
+ *		of their distance are put in order.
+ */
+void
+vec_finish_index_scans(PlannedStmt *stmt)
+{
+	walk_plan(stmt->planTree, finish_index_scan, NULL);
+	walk_plans(stmt->subplans, finish_index_scan, NULL);
 }
 
 /*

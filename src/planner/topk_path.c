@@ -13,25 +13,21 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/appendinfo.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
-#include "planner/planner.h"
+#include "planner/order.h"
 #include "planner/topk.h"
 #include "planner/topk_heap.h"
 #include "types/cost.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/typcache.h"
 
 /* more rows than these are a sort's business */
 #define MAX_ROWS 10000
@@ -68,13 +64,6 @@ query_wants_first_rows(PlannerInfo *root)
 		list_length(root->query_pathkeys) == 1;
 }
 
-/* the rel of the FROM clause that rel is, or is a part of */
-static Relids
-query_relids(RelOptInfo *rel)
-{
-	return rel->top_parent_relids != NULL ? rel->top_parent_relids : rel->relids;
-}
-
 /* a table with heap storage that is, alone or among its siblings, all of FROM? */
 static bool
 is_table_of_query(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
@@ -86,7 +75,7 @@ is_table_of_query(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
 		rte->tablesample != NULL || IS_DUMMY_REL(rel) ||
 		rel->lateral_relids != NULL ||
-		!bms_equal(query_relids(rel), root->all_baserels))
+		!bms_equal(vec_query_relids(rel), root->all_baserels))
 		return false;
 
 	table = table_open(rte->relid, NoLock);
@@ -114,20 +103,12 @@ is_value(Node *node)
 }
 
 /*
- * Which argument of a distance is a column of rel, the other being a value; -1
- * if the expression is not such a distance.
+ * Which argument of a distance is a column of rel, the other being a value; or
+ * -1.
  */
 static int
-column_argument(Node *node, RelOptInfo *rel)
+column_argument(OpExpr *distance, RelOptInfo *rel)
 {
-	OpExpr	   *distance = (OpExpr *) node;
-
-	if (!IsA(node, OpExpr) || list_length(distance->args) != 2 ||
-		distance->opresulttype != FLOAT8OID || distance->opretset)
-		return -1;
-	set_opfuncid(distance);
-	if (!func_strict(distance->opfuncid) || !vec_is_distance_function(distance->opfuncid))
-		return -1;
 	for (int i = 0; i < 2; i++)
 	{
 		if (is_column(list_nth(distance->args, i), rel) &&
@@ -135,18 +116,6 @@ column_argument(Node *node, RelOptInfo *rel)
 			return i;
 	}
 	return -1;
-}
-
-/* an expression over the FROM clause's rel as one over rel, a part of it */
-static Node *
-expression_of_part(PlannerInfo *root, Node *node, Index rti)
-{
-	AppendRelInfo *part = root->append_rel_array ? root->append_rel_array[rti] : NULL;
-
-	if (part == NULL)
-		return node;
-	node = expression_of_part(root, node, part->parent_relid);
-	return adjust_appendrel_attrs(root, node, 1, &part);
 }
 
 /*
@@ -157,28 +126,13 @@ static OpExpr *
 ordering_distance(PlannerInfo *root, RelOptInfo *rel)
 {
 	PathKey    *key = linitial_node(PathKey, root->query_pathkeys);
-	TypeCacheEntry *float8 = lookup_type_cache(FLOAT8OID, TYPECACHE_BTREE_OPFAMILY);
-	ListCell   *cell;
+	VecOrder	order;
 
 	if (!vec_pathkey_ascends_compat(key) || key->pk_nulls_first ||
-		key->pk_opfamily != float8->btree_opf || key->pk_eclass->ec_has_volatile)
+		!vec_order_of_pathkey(root, rel, key, &order) ||
+		column_argument(order.distance, rel) < 0)
 		return NULL;
-
-	foreach(cell, key->pk_eclass->ec_members)
-	{
-		EquivalenceMember *member = lfirst_node(EquivalenceMember, cell);
-		Node	   *node = (Node *) member->em_expr;
-
-		if (member->em_is_child || !bms_equal(member->em_relids, query_relids(rel)))
-			continue;
-		/* cheap tests first: most orders are none of ours */
-		if (!IsA(node, OpExpr))
-			continue;
-		node = expression_of_part(root, node, rel->relid);
-		if (column_argument(node, rel) >= 0)
-			return (OpExpr *) node;
-	}
-	return NULL;
+	return order.distance;
 }
 
 /*
@@ -306,7 +260,7 @@ plan_topk(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 	/* in the order of TopkPrivate */
 	plan->custom_private =
 		list_make3(makeInteger((int) root->limit_tuples),
-				   makeInteger(column_argument((Node *) distance, rel)),
+				   makeInteger(column_argument(distance, rel)),
 				   makeInteger(list_length(plan->scan.plan.qual) < list_length(clauses)));
 	plan->methods = &topk_scan_methods;
 	return &plan->scan.plan;
