@@ -449,6 +449,18 @@ visit_nest_loop(Reuse *reuse, NestLoop *join, const Reads *reads)
 }
 
 static void
+visit_aggregate(Reuse *reuse, Agg *agg)
+{
+	Plan	   *plan = &agg->plan;
+	Reads		reads = reads_of_input(plan, &READS_ALL, OUTER_VAR, NULL);
+
+	if (agg->chain != NIL)
+		reads = READS_ALL;		/* grouping sets have keys of their own */
+	plan->lefttree = visit(reuse, plan->lefttree,
+						   reads_also(reads, agg->grpColIdx, agg->numCols));
+}
+
+static void
 visit_subquery_scan(Reuse *reuse, SubqueryScan *scan, const Reads *reads)
 {
 	Reads		used = reads_of_input(&scan->scan.plan, reads, (int) scan->scan.scanrelid, NULL);
@@ -514,6 +526,9 @@ visit(Reuse *reuse, Plan *plan, Reads reads)
 			*input = visit(reuse, *input,
 						   reads_of_input(plan, &reads, OUTER_VAR,
 										  ((Result *) plan)->resconstantqual));
+			break;
+		case T_Agg:
+			visit_aggregate(reuse, (Agg *) plan);
 			break;
 		case T_NestLoop:
 			drop_unread(plan, &reads);

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * topk_path.c
- *	  Offers VectorTopK for ORDER BY column <distance> value LIMIT k.
+ *	  Offers VectorTopK for ORDER BY column <distance> value LIMIT k, and for
+ *	  what grows or shrinks with the distance.
  *
  * README.md says when and at what cost.
  *
@@ -84,12 +85,21 @@ is_table_of_query(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 	return heap;
 }
 
-/* a column of rel? */
+static Node *
+strip_relabeling(Node *node)
+{
+	while (IsA(node, RelabelType))
+		node = (Node *) ((RelabelType *) node)->arg;
+	return node;
+}
+
+/* a column of rel, of our types or a domain over one? */
 static bool
 is_column(Node *node, RelOptInfo *rel)
 {
-	Var		   *var = (Var *) node;
+	Var		   *var = (Var *) strip_relabeling(node);
 
+	node = (Node *) var;
 	return IsA(node, Var) && var->varno == (int) rel->relid && var->varlevelsup == 0 &&
 		var->varattno > 0 && get_typlen(var->vartype) == -1;
 }
@@ -119,19 +129,20 @@ column_argument(OpExpr *distance, RelOptInfo *rel)
 }
 
 /*
- * The distance the query is ordered by, ascending, NULLs last; NULL if it is
- * not one that can be computed from a column of rel.
+ * The distance the query is ordered by, nearest first, and which rows without
+ * one come before; NULL if it cannot be computed from a column of rel.
  */
 static OpExpr *
-ordering_distance(PlannerInfo *root, RelOptInfo *rel)
+ordering_distance(PlannerInfo *root, RelOptInfo *rel, int *first)
 {
 	PathKey    *key = linitial_node(PathKey, root->query_pathkeys);
 	VecOrder	order;
 
-	if (!vec_pathkey_ascends_compat(key) || key->pk_nulls_first ||
-		!vec_order_of_pathkey(root, rel, key, &order) ||
+	if (!vec_order_of_pathkey(root, rel, key, &order) ||
 		column_argument(order.distance, rel) < 0)
 		return NULL;
+	*first = (key->pk_nulls_first ? TOPK_NULL_FIRST : 0) |
+		(vec_pathkey_ascends_compat(key) ? 0 : TOPK_NAN_FIRST);
 	return order.distance;
 }
 
@@ -170,7 +181,7 @@ static const CustomPathMethods topk_path_methods = {
 
 /* the path; with workers, each of them returns its own first rows in order */
 static CustomPath *
-make_topk_path(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, int workers)
+make_topk_path(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, int first, int workers)
 {
 	CustomPath *path = makeNode(CustomPath);
 
@@ -183,7 +194,7 @@ make_topk_path(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, int workers
 	path->path.parallel_workers = workers;
 	path->path.pathkeys = root->query_pathkeys;
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
-	path->custom_private = list_make1(distance);
+	path->custom_private = list_make2(distance, makeInteger(first));
 	path->methods = &topk_path_methods;
 	cost_topk(root, path, rel, distance);
 	return path;
@@ -198,15 +209,16 @@ vec_add_topk_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
 	CustomPath *path;
 	OpExpr	   *distance;
+	int			first;
 	int			workers;
 
 	if (!query_wants_first_rows(root) || !is_table_of_query(root, rel, rte))
 		return;
-	distance = ordering_distance(root, rel);
+	distance = ordering_distance(root, rel, &first);
 	if (distance == NULL)
 		return;
 
-	path = make_topk_path(root, rel, distance, 0);
+	path = make_topk_path(root, rel, distance, first, 0);
 	add_path(rel, &path->path);
 
 	/* under an Append the order of a parallel scan would be lost */
@@ -218,7 +230,7 @@ vec_add_topk_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 									  vec_toast_pages(root, (Node *) distance, rel->tuples),
 									  -1, max_parallel_workers_per_gather);
 	if (workers > 0)
-		add_partial_path(rel, &make_topk_path(root, rel, distance, workers)->path);
+		add_partial_path(rel, &make_topk_path(root, rel, distance, first, workers)->path);
 }
 
 /*
@@ -259,9 +271,10 @@ plan_topk(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 	plan->custom_exprs = list_make1(distance);
 	/* in the order of TopkPrivate */
 	plan->custom_private =
-		list_make3(makeInteger((int) root->limit_tuples),
+		list_make4(makeInteger((int) root->limit_tuples),
 				   makeInteger(column_argument(distance, rel)),
-				   makeInteger(list_length(plan->scan.plan.qual) < list_length(clauses)));
+				   makeInteger(list_length(plan->scan.plan.qual) < list_length(clauses)),
+				   lsecond(path->custom_private));
 	plan->methods = &topk_scan_methods;
 	return &plan->scan.plan;
 }
