@@ -26,9 +26,12 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
-/* the same for all rows of a query? */
-static bool
-is_same_for_all(Node *node)
+/*
+ * vec_is_same_for_all
+ *		Is an expression's value the same for all rows of a scan?
+ */
+bool
+vec_is_same_for_all(Node *node)
 {
 	return !contain_var_clause(node) && !contain_volatile_functions(node) &&
 		!contain_subplans(node);
@@ -71,14 +74,14 @@ monotone_argument(OpExpr *operation, int *sign)
 		case F_FLOAT8PL:
 		case F_FLOAT48PL:
 		case F_FLOAT84PL:
-			return is_same_for_all(left) ? right : is_same_for_all(right) ? left : NULL;
+			return vec_is_same_for_all(left) ? right : vec_is_same_for_all(right) ? left : NULL;
 		case F_FLOAT8MI:
 		case F_FLOAT48MI:
 		case F_FLOAT84MI:
-			if (is_same_for_all(right))
+			if (vec_is_same_for_all(right))
 				return left;
 			*sign = -1;
-			return is_same_for_all(left) ? right : NULL;
+			return vec_is_same_for_all(left) ? right : NULL;
 		case F_FLOAT8MUL:
 			*sign = sign_of_constant(left);
 			if (*sign != 0)
@@ -193,6 +196,91 @@ vec_distance_may_be_nan(OpExpr *distance)
 		(strcmp(name, "l2_distance") != 0 && strcmp(name, "l1_distance") != 0 &&
 		 strcmp(name, "hamming_distance") != 0 &&
 		 strstr(name, "_negative_inner_product") == NULL);
+}
+
+/*
+ * vec_commute_distance
+ *		b <-> a for a <-> b; NULL if there is no such operator.
+ */
+OpExpr *
+vec_commute_distance(OpExpr *distance)
+{
+	Oid			commutator = get_commutator(distance->opno);
+	OpExpr	   *result;
+
+	if (!OidIsValid(commutator) || list_length(distance->args) != 2)
+		return NULL;
+	result = makeNode(OpExpr);
+	*result = *distance;
+	result->opno = commutator;
+	result->opfuncid = get_opcode(commutator);
+	result->args = list_make2(lsecond(distance->args), linitial(distance->args));
+	return result;
+}
+
+/* does the operator hold for small left (or, commuted, right) arguments? */
+static bool
+is_less(Oid function, bool commuted)
+{
+	switch (function)
+	{
+		case F_FLOAT8LT:
+		case F_FLOAT8LE:
+		case F_FLOAT84LT:
+		case F_FLOAT84LE:
+		case F_FLOAT48LT:
+		case F_FLOAT48LE:
+			return !commuted;
+		case F_FLOAT8GT:
+		case F_FLOAT8GE:
+		case F_FLOAT84GT:
+		case F_FLOAT84GE:
+		case F_FLOAT48GT:
+		case F_FLOAT48GE:
+			return commuted;
+		default:
+			return false;
+	}
+}
+
+static bool
+is_greater(Oid function, bool commuted)
+{
+	return is_less(function, !commuted);
+}
+
+/*
+ * vec_is_stop_condition
+ *		Is this a condition that, where it fails for one row, fails for all that
+ *		are farther?
+ *
+ * distance < r is one.  1 - distance > r is one unless there are NaNs, which are
+ * greater than all r.
+ */
+bool
+vec_is_stop_condition(Node *clause, OpExpr *distance)
+{
+	OpExpr	   *comparison = (OpExpr *) clause;
+	VecOrder	order;
+
+	if (!IsA(clause, OpExpr) || list_length(comparison->args) != 2)
+		return false;
+	set_opfuncid(comparison);
+	for (int i = 0; i < 2; i++)
+	{
+		Node	   *bound = list_nth(comparison->args, 1 - i);
+
+		if (!vec_order_of_expression(list_nth(comparison->args, i), &order) ||
+			!(equal(order.distance, distance) ||
+			  equal(order.distance, vec_commute_distance(distance))) ||
+			!vec_is_same_for_all(bound))
+			continue;
+		return order.shrinks ?
+			is_greater(comparison->opfuncid, i == 1) &&
+			!vec_distance_may_be_nan(order.distance) :
+			is_less(comparison->opfuncid, i == 1);
+	}
+	return false;
 }
 
 /* is the clause NULL wherever the expression is? */

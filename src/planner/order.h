@@ -28,14 +28,17 @@ typedef struct VecOrder
 	bool		plain;			/* the expression is the distance itself */
 } VecOrder;
 
+extern bool vec_is_same_for_all(Node *node);
 extern bool vec_order_of_expression(Node *expression, VecOrder *order);
 extern bool vec_order_of_pathkey(PlannerInfo *root, RelOptInfo *rel, PathKey *key,
 								 VecOrder *order);
 extern bool vec_distance_may_be_nan(OpExpr *distance);
+extern OpExpr *vec_commute_distance(OpExpr *distance);
+extern bool vec_is_stop_condition(Node *clause, OpExpr *distance);
 extern bool vec_is_never_null(PlannerInfo *root, RelOptInfo *rel, Node *expression);
 extern Relids vec_query_relids(RelOptInfo *rel);
 
 extern void vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel,
-								  VecSimilarityOrder similarity);
+								  VecSimilarityOrder similarity, bool stops);
 
 #endif							/* VECEXT_ORDER_H */

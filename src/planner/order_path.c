@@ -55,11 +55,33 @@ distance_of_index(IndexOptInfo *index, int column, OpExpr *distance, Oid sort_fa
 	return clause;
 }
 
-/* the first key of the order by this index, if it has the distance */
+/* the part of the rows that conditions which end the scan let through */
+static double
+share_before_stop(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance)
+{
+	List	   *stop = NIL;
+	ListCell   *cell;
+
+	foreach(cell, rel->baserestrictinfo)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
+
+		if (vec_is_stop_condition((Node *) info->clause, distance))
+			stop = lappend(stop, info);
+	}
+	return clauselist_selectivity(root, stop, 0, JOIN_INNER, NULL);
+}
+
+/*
+ * The first key of the order by this index, if it has the distance.  The scan
+ * is ended after "share" of the rows.
+ */
 static void
 add_path_of_index(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, PathKey *key,
-				  OpExpr *distance)
+				  OpExpr *distance, double share)
 {
+	IndexPath  *path;
+
 	if (!index->amcanorderbyop || !index->amhasgettuple ||
 		(index->indpred != NIL && !index->predOK))
 		return;
@@ -69,10 +91,12 @@ add_path_of_index(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, PathK
 
 		if (clause == NULL)
 			continue;
-		add_path(rel, (Path *)
-				 create_index_path(root, index, NIL, list_make1(clause), list_make1_int(column),
-								   list_make1(key), ForwardScanDirection, false,
-								   rel->lateral_relids, 1.0, false));
+		path = create_index_path(root, index, NIL, list_make1(clause), list_make1_int(column),
+								 list_make1(key), ForwardScanDirection, false,
+								 rel->lateral_relids, 1.0, false);
+		path->path.total_cost = path->path.startup_cost +
+			share * (path->path.total_cost - path->path.startup_cost);
+		add_path(rel, &path->path);
 		return;
 	}
 }
@@ -97,13 +121,16 @@ misplaces_none(PlannerInfo *root, RelOptInfo *rel, PathKey *key, OpExpr *distanc
 
 /*
  * vec_add_ordered_paths
- *		Offer index scans for the first key of the query's order.
+ *		Offer index scans for the first key of the query's order.  "stops": will
+ *		VectorDistance end them where the filter says so?
  */
 void
-vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel, VecSimilarityOrder similarity)
+vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel, VecSimilarityOrder similarity,
+					  bool stops)
 {
 	PathKey    *key;
 	VecOrder	order;
+	double		share = 1;
 	ListCell   *cell;
 
 	if (root->query_pathkeys == NIL || rel->indexlist == NIL || IS_DUMMY_REL(rel))
@@ -112,10 +139,13 @@ vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel, VecSimilarityOrder sim
 	if (!vec_order_of_pathkey(root, rel, key, &order) ||
 		!misplaces_none(root, rel, key, order.distance, similarity))
 		return;
+	if (stops)
+		share = share_before_stop(root, rel, order.distance);
 	/* the server has done so itself */
-	if (order.plain && !key->pk_nulls_first && list_length(root->query_pathkeys) == 1)
+	if (share == 1 && order.plain && !key->pk_nulls_first &&
+		list_length(root->query_pathkeys) == 1)
 		return;
 
 	foreach(cell, rel->indexlist)
-		add_path_of_index(root, rel, lfirst_node(IndexOptInfo, cell), key, order.distance);
+		add_path_of_index(root, rel, lfirst_node(IndexOptInfo, cell), key, order.distance, share);
 }

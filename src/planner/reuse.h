@@ -3,9 +3,9 @@
  * reuse.h
  *	  Distance once: what the index has computed is not computed again.
  *
- * VectorDistance, the plan node: custom_exprs holds the distance, one OpExpr;
- * its outer plan is the index scan, and OUTER_VAR 1 in its expressions is the
- * distance.
+ * VectorDistance, the plan node: custom_exprs holds the distance, one OpExpr,
+ * and the conditions that end the scan where they fail; its outer plan is the
+ * index scan, and OUTER_VAR 1 in its expressions is the distance.
  *
  *-------------------------------------------------------------------------
  */

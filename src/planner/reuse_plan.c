@@ -17,7 +17,6 @@
 #include "planner/order.h"
 #include "planner/reuse.h"
 #include "planner/topk.h"
-#include "utils/lsyscache.h"
 
 /* which columns of a plan's output somebody above it reads */
 typedef struct Reads
@@ -182,23 +181,6 @@ distance_of_scan(IndexScan *scan)
 	return order.distance;
 }
 
-/* b <-> a for a <-> b; NULL if there is no such operator */
-static OpExpr *
-commute(OpExpr *distance)
-{
-	Oid			commutator = get_commutator(distance->opno);
-	OpExpr	   *result;
-
-	if (!OidIsValid(commutator) || list_length(distance->args) != 2)
-		return NULL;
-	result = makeNode(OpExpr);
-	*result = *distance;
-	result->opno = commutator;
-	result->opfuncid = get_opcode(commutator);
-	result->args = list_make2(lsecond(distance->args), linitial(distance->args));
-	return result;
-}
-
 /*--- all nodes of a plan ------------------------------------------------*/
 
 typedef void (*PlanVisitor) (Plan *plan, void *context);
@@ -273,7 +255,8 @@ new_id(Reuse *reuse)
 
 /* VectorDistance above the scan, which evaluates what the scan would have */
 static Plan *
-make_wrapper(Reuse *reuse, IndexScan *scan, OpExpr *distance, List *tlist, List *qual)
+make_wrapper(Reuse *reuse, IndexScan *scan, OpExpr *distance, List *tlist, List *qual,
+			 List *stop)
 {
 	CustomScan *wrapper = makeNode(CustomScan);
 	Plan	   *plan = &wrapper->scan.plan;
@@ -285,7 +268,7 @@ make_wrapper(Reuse *reuse, IndexScan *scan, OpExpr *distance, List *tlist, List 
 	plan->lefttree = &scan->scan.plan;
 	wrapper->scan.scanrelid = scan->scan.scanrelid;
 	wrapper->custom_relids = bms_make_singleton((int) scan->scan.scanrelid);
-	wrapper->custom_exprs = list_make1(copyObject(distance));
+	wrapper->custom_exprs = lcons(copyObject(distance), stop);
 	wrapper->methods = &reuse_scan_methods;
 
 	scan->scan.plan.plan_node_id = new_id(reuse);
@@ -296,23 +279,37 @@ make_wrapper(Reuse *reuse, IndexScan *scan, OpExpr *distance, List *tlist, List 
 	return plan;
 }
 
-/* an index scan whose distance is read above or by its filter is wrapped */
+/*
+ * An index scan is wrapped where its distance is read above, or by its filter.
+ * The parts of the filter that no farther row can pass end the scan.
+ */
 static Plan *
 visit_index_scan(Reuse *reuse, IndexScan *scan)
 {
 	Replacement replacement = {.column = 1};
 	List	   *tlist;
-	List	   *qual;
+	List	   *qual = NIL;
+	List	   *stop = NIL;
+	ListCell   *cell;
 
 	replacement.distance = distance_of_scan(scan);
 	if (replacement.distance == NULL)
 		return &scan->scan.plan;
-	replacement.commuted = commute(replacement.distance);
+	replacement.commuted = vec_commute_distance(replacement.distance);
 	tlist = (List *) replace_distance((Node *) scan->scan.plan.targetlist, &replacement);
-	qual = (List *) replace_distance((Node *) scan->scan.plan.qual, &replacement);
+	foreach(cell, scan->scan.plan.qual)
+	{
+		Node	   *clause = (Node *) lfirst(cell);
+		Node	   *replaced = replace_distance(clause, &replacement);
+
+		if (vec_is_stop_condition(clause, replacement.distance))
+			stop = lappend(stop, replaced);
+		else
+			qual = lappend(qual, replaced);
+	}
 	if (replacement.count == 0)
 		return &scan->scan.plan;
-	return make_wrapper(reuse, scan, replacement.distance, tlist, qual);
+	return make_wrapper(reuse, scan, replacement.distance, tlist, qual, stop);
 }
 
 /*--- joins ---------------------------------------------------------------*/
@@ -408,7 +405,7 @@ reuse_in_join(NestLoop *join)
 
 	if (replacement.distance == NULL)
 		return;
-	replacement.commuted = commute(replacement.distance);
+	replacement.commuted = vec_commute_distance(replacement.distance);
 	replace_distance((Node *) plan->targetlist, &replacement);
 	replace_distance((Node *) plan->qual, &replacement);
 	replace_distance((Node *) join->join.joinqual, &replacement);

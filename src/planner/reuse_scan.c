@@ -5,24 +5,30 @@
  *
  * The index scan below returns the row of the table, and its access method has
  * left the row's distance in the scan descriptor.  This node evaluates the
- * filter and the target list the scan would have, over both.
+ * filter and the target list the scan would have, over both, and ends where no
+ * farther row can pass the filter.
  *
  *-------------------------------------------------------------------------
  */
 #include "compat.h"
 
 #include "access/relscan.h"
+#include VEC_EXPLAIN_HEADER_COMPAT
 #include "executor/executor.h"
 #include "executor/nodeIndexscan.h"
 #include "lib/pairingheap.h"
 #include "nodes/extensible.h"
+#include "nodes/makefuncs.h"
 #include "planner/reuse.h"
+#include "utils/ruleutils.h"
 
 typedef struct ReuseScanState
 {
 	CustomScanState css;
 	ExprState  *distance;		/* where the index cannot tell */
 	TupleTableSlot *slot;		/* of one column, the distance: OUTER_VAR 1 */
+	ExprState  *within;			/* no row follows one for which it fails; or NULL */
+	bool		ended;
 } ReuseScanState;
 
 static inline IndexScanState *
@@ -72,6 +78,17 @@ set_distance(ReuseScanState *state, const IndexScanState *scan, bool told, ExprC
 }
 
 static TupleTableSlot *
+end_of_scan(ReuseScanState *state)
+{
+	PlanState  *ps = &state->css.ss.ps;
+
+	state->ended = true;
+	ExecClearTuple(state->css.ss.ss_ScanTupleSlot);	/* release its page */
+	return ps->ps_ProjInfo == NULL ? NULL :
+		ExecClearTuple(ps->ps_ProjInfo->pi_state.resultslot);
+}
+
+static TupleTableSlot *
 reuse_exec(CustomScanState *css)
 {
 	ReuseScanState *state = (ReuseScanState *) css;
@@ -79,24 +96,30 @@ reuse_exec(CustomScanState *css)
 	PlanState  *ps = &css->ss.ps;
 	ExprContext *econtext = ps->ps_ExprContext;
 
-	for (;;)
+	while (!state->ended)
 	{
 		bool		in_order = in_index_order(scan);
 		TupleTableSlot *slot = ExecProcNode(&scan->ss.ps);
 
 		if (TupIsNull(slot))
-			return ps->ps_ProjInfo == NULL ? slot :
-				ExecClearTuple(ps->ps_ProjInfo->pi_state.resultslot);
+			break;
 
 		ResetExprContext(econtext);
 		econtext->ecxt_scantuple = slot;
 		econtext->ecxt_outertuple = state->slot;
 		/* slots' values are read in place, so this need not be stored again */
 		set_distance(state, scan, in_order && index_tells(scan), econtext);
-		if (ExecQual(ps->qual, econtext))
+		if (!ExecQual(state->within, econtext))
+		{
+			/* what EvalPlanQual has put in place is one row, in no order */
+			if (ps->state->es_epq_active == NULL)
+				break;
+		}
+		else if (ExecQual(ps->qual, econtext))
 			return ps->ps_ProjInfo == NULL ? slot : ExecProject(ps->ps_ProjInfo);
 		InstrCountFiltered1(css, 1);
 	}
+	return end_of_scan(state);
 }
 
 /*
@@ -133,14 +156,30 @@ reuse_begin(CustomScanState *css, EState *estate, int eflags)
 	ExecAssignScanProjectionInfo(&css->ss);
 	ps->qual = ExecInitQual(plan->scan.plan.qual, ps);
 	state->distance = ExecInitExpr(linitial(plan->custom_exprs), ps);
+	state->within = ExecInitQual(list_copy_tail(plan->custom_exprs, 1), ps);
 }
 
 static void
 reuse_rescan(CustomScanState *css)
 {
 	ExecScanReScan(&css->ss);
+	((ReuseScanState *) css)->ended = false;
 	if (outerPlanState(css)->chgParam == NULL)
 		ExecReScan(outerPlanState(css));
+}
+
+static void
+reuse_explain(CustomScanState *css, List *ancestors, ExplainState *es)
+{
+	Plan	   *plan = css->ss.ps.plan;
+	List	   *within = list_copy_tail(((CustomScan *) plan)->custom_exprs, 1);
+	List	   *context = set_deparse_context_plan(es->deparse_cxt, plan, ancestors);
+	bool		prefix = es->verbose || list_length(es->rtable) > 1;
+
+	if (within != NIL)
+		ExplainPropertyText("Distance Cond",
+							deparse_expression((Node *) make_ands_explicit(within), context,
+											   prefix, false), es);
 }
 
 static void
@@ -155,6 +194,7 @@ static const CustomExecMethods reuse_exec_methods = {
 	.ExecCustomScan = reuse_exec,
 	.EndCustomScan = reuse_end,
 	.ReScanCustomScan = reuse_rescan,
+	.ExplainCustomScan = reuse_explain,
 };
 
 static Node *
