@@ -49,6 +49,7 @@ OBJS = \
 	src/types/cost.o \
 	src/am/am_check.o \
 	src/am/am_recall.o \
+	src/am/am_scan.o \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \

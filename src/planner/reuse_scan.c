@@ -13,6 +13,7 @@
 #include "compat.h"
 
 #include "access/relscan.h"
+#include "am/am_scan.h"
 #include VEC_EXPLAIN_HEADER_COMPAT
 #include "executor/executor.h"
 #include "executor/nodeIndexscan.h"
@@ -20,7 +21,28 @@
 #include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
 #include "planner/reuse.h"
+#include "planner/topk_heap.h"
 #include "utils/ruleutils.h"
+
+/* the second pass has four times the candidates of the first, each further one twice */
+#define MAX_PASSES		7
+
+typedef struct ReuseRow
+{
+	uint64		place;			/* of the row in the table */
+	char		status;
+} ReuseRow;
+
+#define SH_PREFIX		reuse_rows
+#define SH_ELEMENT_TYPE	ReuseRow
+#define SH_KEY_TYPE		uint64
+#define SH_KEY			place
+#define SH_HASH_KEY(table, key)	((uint32) ((key) * UINT64CONST(0x9E3779B97F4A7C15) >> 32))
+#define SH_EQUAL(table, a, b)	((a) == (b))
+#define SH_SCOPE		static inline
+#define SH_DEFINE
+#define SH_DECLARE
+#include "lib/simplehash.h"
 
 typedef struct ReuseScanState
 {
@@ -28,6 +50,9 @@ typedef struct ReuseScanState
 	ExprState  *distance;		/* where the index cannot tell */
 	TupleTableSlot *slot;		/* of one column, the distance: OUTER_VAR 1 */
 	ExprState  *within;			/* no row follows one for which it fails; or NULL */
+	reuse_rows_hash *returned;	/* rows within, if there is such a condition */
+	int			pass;			/* how many times the scan was begun again */
+	int			found;			/* rows within that the last pass was first to find */
 	bool		ended;
 } ReuseScanState;
 
@@ -77,6 +102,61 @@ set_distance(ReuseScanState *state, const IndexScanState *scan, bool told, ExprC
 	*value = scan->iss_ScanDesc->xs_orderbyvals[0];
 }
 
+/* is this row within for the first time? */
+static bool
+is_new_row(ReuseScanState *state, TupleTableSlot *slot)
+{
+	bool		known;
+
+	reuse_rows_insert(state->returned, topk_place(&slot->tts_tid), &known);
+	if (!known)
+		state->found++;
+	return !known;
+}
+
+/*
+ * The next row of the index scan, which is begun with more candidates the more
+ * passes there were.
+ */
+static TupleTableSlot *
+next_row(ReuseScanState *state, IndexScanState *scan)
+{
+	TupleTableSlot *slot;
+
+	if (state->pass == 0)
+		return ExecProcNode(&scan->ss.ps);
+
+	PG_TRY();
+	{
+		am_scan_effort.times = 2 << state->pass;
+		am_scan_effort.at_least = (int) Min(state->returned->members * 2, INT_MAX);
+		slot = ExecProcNode(&scan->ss.ps);
+	}
+	PG_FINALLY();
+	{
+		am_scan_effort = AM_SCAN_EFFORT_USUAL;
+	}
+	PG_END_TRY();
+	return slot;
+}
+
+/*
+ * The scan has come to a row that is not within, or to its end.  An index that
+ * is not exact may have missed nearer ones: search again, more thoroughly, until
+ * that finds none.
+ */
+static bool
+begin_again(ReuseScanState *state)
+{
+	if (state->within == NULL || state->css.ss.ps.state->es_epq_active != NULL ||
+		state->pass == MAX_PASSES || (state->pass > 0 && state->found == 0))
+		return false;
+	state->pass++;
+	state->found = 0;
+	ExecReScan(outerPlanState(&state->css));
+	return true;
+}
+
 static TupleTableSlot *
 end_of_scan(ReuseScanState *state)
 {
@@ -99,10 +179,14 @@ reuse_exec(CustomScanState *css)
 	while (!state->ended)
 	{
 		bool		in_order = in_index_order(scan);
-		TupleTableSlot *slot = ExecProcNode(&scan->ss.ps);
+		TupleTableSlot *slot = next_row(state, scan);
 
 		if (TupIsNull(slot))
+		{
+			if (begin_again(state))
+				continue;
 			break;
+		}
 
 		ResetExprContext(econtext);
 		econtext->ecxt_scantuple = slot;
@@ -112,10 +196,13 @@ reuse_exec(CustomScanState *css)
 		if (!ExecQual(state->within, econtext))
 		{
 			/* what EvalPlanQual has put in place is one row, in no order */
-			if (ps->state->es_epq_active == NULL)
+			if (ps->state->es_epq_active == NULL && !begin_again(state))
 				break;
+			continue;
 		}
-		else if (ExecQual(ps->qual, econtext))
+		if (state->returned != NULL && !is_new_row(state, slot))
+			continue;
+		if (ExecQual(ps->qual, econtext))
 			return ps->ps_ProjInfo == NULL ? slot : ExecProject(ps->ps_ProjInfo);
 		InstrCountFiltered1(css, 1);
 	}
@@ -157,13 +244,21 @@ reuse_begin(CustomScanState *css, EState *estate, int eflags)
 	ps->qual = ExecInitQual(plan->scan.plan.qual, ps);
 	state->distance = ExecInitExpr(linitial(plan->custom_exprs), ps);
 	state->within = ExecInitQual(list_copy_tail(plan->custom_exprs, 1), ps);
+	if (state->within != NULL)
+		state->returned = reuse_rows_create(CurrentMemoryContext, 64, NULL);
 }
 
 static void
 reuse_rescan(CustomScanState *css)
 {
+	ReuseScanState *state = (ReuseScanState *) css;
+
 	ExecScanReScan(&css->ss);
-	((ReuseScanState *) css)->ended = false;
+	state->ended = false;
+	state->pass = 0;
+	state->found = 0;
+	if (state->returned != NULL)
+		reuse_rows_reset(state->returned);
 	if (outerPlanState(css)->chgParam == NULL)
 		ExecReScan(outerPlanState(css));
 }
