@@ -79,4 +79,31 @@ SELECT n, pg_temp.compare(query) FROM (VALUES
 	(24, 'SELECT id FROM span WHERE v <-> ''[0,0]'' < 20 OR id = 30 ORDER BY v <-> ''[0,0]'' LIMIT 50'),
 	(25, 'SELECT id FROM span WHERE 1 - (v <=> ''[0,0]'') > 0.5 AND id < 9 ORDER BY v <=> ''[0,0]'', id LIMIT 5')
 ) t(n, query) ORDER BY n;
-DROP TABLE span;
+
+-- the graph is searched until nothing new is in range, whatever it begins with
+SET hnsw.ef_search = 5;
+CREATE TABLE spread (id int, v vector(64));
+INSERT INTO spread SELECT i, random_vector(64, i) FROM generate_series(1, 6000) i;
+CREATE INDEX ON spread USING hnsw (v vector_l2_ops);
+ANALYZE spread;
+SET enable_seqscan = off;
+SET enable_sort = off;
+CREATE FUNCTION pg_temp.rows_in_range(r float8) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	found bigint := 0;
+	n bigint;
+BEGIN
+	FOR i IN 1..20 LOOP
+		EXECUTE format('SELECT count(*) FROM (SELECT id FROM spread WHERE v <-> %1$L < %2$s ORDER BY v <-> %1$L) n',
+					   random_vector(64, 9000 + i), r) INTO n;
+		found := found + n;
+	END LOOP;
+	RETURN found;
+END $$;
+CREATE TABLE counted AS SELECT r, pg_temp.rows_in_range(r) AS found FROM (VALUES (5.1), (5.3), (5.5)) t(r);
+RESET enable_seqscan;
+RESET enable_sort;
+SET enable_indexscan = off;
+SELECT r, pg_temp.rows_in_range(r) > 100 AS many, found::float8 / pg_temp.rows_in_range(r) BETWEEN 0.85 AND 1 AS found_most
+FROM counted ORDER BY r;
+DROP TABLE span, spread, counted;
