@@ -12,6 +12,7 @@
  */
 #include "compat.h"
 
+#include "access/htup_details.h"
 #include "access/relscan.h"
 #include "am/am_scan.h"
 #include VEC_EXPLAIN_HEADER_COMPAT
@@ -102,13 +103,20 @@ set_distance(ReuseScanState *state, const IndexScanState *scan, bool told, ExprC
 	*value = scan->iss_ScanDesc->xs_orderbyvals[0];
 }
 
-/* is this row within for the first time? */
+/*
+ * Is this row within for the first time?  Its place is the tuple's: the slot's
+ * own is not set for rows that waited in the reorder queue.
+ */
 static bool
 is_new_row(ReuseScanState *state, TupleTableSlot *slot)
 {
+	bool		copied;
 	bool		known;
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &copied);
 
-	reuse_rows_insert(state->returned, topk_place(&slot->tts_tid), &known);
+	reuse_rows_insert(state->returned, topk_place(&tuple->t_self), &known);
+	if (copied)
+		heap_freetuple(tuple);
 	if (!known)
 		state->found++;
 	return !known;
