@@ -50,6 +50,7 @@ OBJS = \
 	src/am/am_check.o \
 	src/am/am_recall.o \
 	src/am/am_xlog.o \
+	src/am/am_scan.o \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
@@ -74,6 +75,11 @@ OBJS = \
 	src/hnsw/hnswcheck.o \
 	src/hnsw/hnswstats.o \
 	src/hnsw/hnsw.o \
+	src/planner/order.o \
+	src/planner/order_path.o \
+	src/planner/planner.o \
+	src/planner/reuse_plan.o \
+	src/planner/reuse_scan.o \
 	src/planner/topk_path.o \
 	src/planner/topk_scan.o \
 	src/settings.o \

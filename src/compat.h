@@ -186,7 +186,18 @@ vec_extend_compat(Relation rel, int n, Buffer *buffers, BlockNumber *first)
 #if PG_VERSION_NUM >= 180000
 #define vec_pathkey_ascends_compat(key) ((key)->pk_cmptype == COMPARE_LT)
 #else
+#include "access/stratnum.h"
 #define vec_pathkey_ascends_compat(key) ((key)->pk_strategy == BTLessStrategyNumber)
+#endif
+
+/*
+ * PG 18 has NOT NULL constraints that do not hold yet, which the catalog's flag
+ * does not tell; from 17 on the planner knows which columns have none.
+ */
+#if PG_VERSION_NUM >= 170000
+#define vec_not_null_holds_compat(rel, column)	bms_is_member((column), (rel)->notnullattnums)
+#else
+#define vec_not_null_holds_compat(rel, column)	true
 #endif
 
 /* PG 18 split the functions that write EXPLAIN's output from explain.h. */

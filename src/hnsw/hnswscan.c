@@ -21,6 +21,7 @@
 #include <math.h>
 
 #include "access/relscan.h"
+#include "am/am_scan.h"
 #include "catalog/pg_type.h"
 #include "hnsw/hnswscan.h"
 #include "miscadmin.h"
@@ -43,6 +44,9 @@
  */
 #define FIRST_REFINED	24
 #define RETURNED_OF_REFINED(n)	(((n) - 4) / 2)
+
+/* most candidates a scan begins with, whatever is asked of it */
+#define MAX_EFFORT		100000
 
 #define SH_PREFIX		hnsw_seen
 #define SH_ELEMENT_TYPE	HnswSeen
@@ -456,6 +460,8 @@ start_scan(IndexScanDesc scan, HnswScan *so)
 
 	so->mode = (HnswIterativeScan) hnsw_iterative_scan;
 	so->ef = hnsw_ef_search;
+	if (so->mode != HNSW_ITERATIVE_OFF)
+		so->ef = Min(Max(so->ef * am_scan_effort.times, am_scan_effort.at_least), MAX_EFFORT);
 	so->max_tuples = hnsw_max_scan_tuples;
 	so->memory = (Size) Min(memory / 2, (double) MaxAllocHugeSize / 2);
 	so->value = key->sk_argument;
