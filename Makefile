@@ -51,6 +51,7 @@ OBJS = \
 	src/am/am_recall.o \
 	src/am/am_xlog.o \
 	src/hnsw/hnswindex.o \
+	src/hnsw/hnswpages.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
 	src/hnsw/hnswparams.o \

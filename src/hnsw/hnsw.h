@@ -103,10 +103,15 @@ typedef struct HnswIndex
 	uint32		nsegments;
 	HnswSegment segments[HNSW_MAX_SEGMENTS];
 
+	/* hnswpages.c: the buffer that held a block last, by its lower bits */
+	Buffer	   *buffers;		/* NULL: none */
+	uint32		buffers_mask;
+	uint32		accesses;
+
 	uint32		insert_node;	/* where this backend took its last slot; 0: nowhere */
 } HnswIndex;
 
-/* hnswindex.c: opening, addresses, checked page access */
+/* hnswindex.c: opening, addresses */
 extern const VecMetric *hnsw_metric(Relation rel);
 extern HnswIndex *hnsw_open(Relation rel);
 extern void hnsw_refresh(HnswIndex *index, Relation rel);
@@ -116,12 +121,18 @@ extern bool hnsw_locate(const HnswIndex *index, uint32 node, BlockNumber *blkno,
 extern bool hnsw_locate_refine(const HnswIndex *index, uint32 node, BlockNumber *blkno,
 							   int *offset);
 extern uint32 hnsw_node_at(const HnswIndex *index, BlockNumber blkno, int slot);
+
+/* hnswpages.c: checked page access */
 extern bool hnsw_block_exists(Relation rel, BlockNumber blkno);
 extern Buffer hnsw_read(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind);
 extern Buffer hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind);
 extern uint8_t *hnsw_slot(const HnswIndex *index, Page page, int slot);
 extern void hnsw_page_init(Page page, HnswPageKind kind, Size used);
 pg_noreturn extern void hnsw_corrupt(Relation rel, BlockNumber blkno, const char *what);
+extern void hnsw_remember_buffers(HnswIndex *index, Relation rel);
+extern Buffer hnsw_read_remembered(HnswIndex *index, Relation rel, BlockNumber blkno,
+								   HnswPageKind kind);
+extern void hnsw_prefetch(const HnswIndex *index, BlockNumber blkno, Size offset, Size size);
 
 /* hnswvalue.c: from a datum to what is stored, and queries */
 typedef struct HnswValue
@@ -167,6 +178,7 @@ extern void hnsw_search(HnswQuery *query, int ef, int keep);
 extern float hnsw_code_distance(HnswQuery *query, const uint8_t *code);
 extern float hnsw_pair_distance(HnswIndex *index, Relation rel, const uint8_t *a,
 								const uint8_t *b);
+extern void hnsw_prefetch_record(const HnswQuery *query, uint32 node);
 extern RefineResult hnsw_refine(HnswQuery *query, uint32 node);
 
 /* TIDs of a node, copied under lock; false if the node is not the one meant */

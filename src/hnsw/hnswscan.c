@@ -44,6 +44,9 @@
 #define FIRST_REFINED	24
 #define RETURNED_OF_REFINED(n)	(((n) - 4) / 2)
 
+/* refine records fetched ahead */
+#define RECORDS_AHEAD	2
+
 #define SH_PREFIX		hnsw_seen
 #define SH_ELEMENT_TYPE	HnswSeen
 #define SH_KEY_TYPE		uint64
@@ -165,12 +168,16 @@ refine_results(HnswScan *so, int n)
 
 	n = Min(n, so->nresults);
 	hnsw_scan_room(so, so->nfound + n - so->nrefined);
+	for (int i = so->nrefined; i < Min(n, so->nrefined + RECORDS_AHEAD); i++)
+		hnsw_prefetch_record(so->query, results[i].id);
 	for (; so->nrefined < n; so->nrefined++)
 	{
 		HnswFound  *found = &so->found[so->nfound];
 
 		found->node = results[so->nrefined].id;
 		found->generation = results[so->nrefined].generation;
+		if (so->nrefined + RECORDS_AHEAD < n)
+			hnsw_prefetch_record(so->query, results[so->nrefined + RECORDS_AHEAD].id);
 		if (hnsw_scan_seen(so, found))
 			continue;
 		found->distance = hnsw_scan_distance(so, found->node);
