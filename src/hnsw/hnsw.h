@@ -106,7 +106,6 @@ typedef struct HnswIndex
 	/* hnswpages.c: the buffer that held a block last, by its lower bits */
 	Buffer	   *buffers;		/* NULL: none */
 	uint32		buffers_mask;
-	uint32		accesses;
 
 	uint32		insert_node;	/* where this backend took its last slot; 0: nowhere */
 } HnswIndex;

@@ -25,8 +25,8 @@
 #define MIN_BUFFERS			64
 #define MAX_BUFFERS			(1024 * 1024)
 
-/* of so many accesses one lets the server count a use of the buffer */
-#define COUNTED_USES		8
+/* a page in use keeps at least so many uses, as the server counts them */
+#define COUNTED_USES		2
 
 /*--- any page ------------------------------------------------------------*/
 
@@ -206,11 +206,22 @@ hnsw_remember_buffers(HnswIndex *index, Relation rel)
 	index->bytes += n * sizeof(Buffer);
 }
 
-/* pin the page in the buffer that held it last; false if it does not any more */
+/*
+ * Pin the page in the buffer that held it last; false if it does not any more.
+ *
+ * ReadRecentBuffer() does not count as a use where the server chooses what to
+ * evict.  So a page whose count runs low goes the usual way.
+ */
 static bool
-pin_remembered(HnswIndex *index, Relation rel, BlockNumber blkno, Buffer buffer)
+pin_remembered(Relation rel, BlockNumber blkno, Buffer buffer)
 {
-	if (!ReadRecentBuffer(relation_locator_compat(rel), MAIN_FORKNUM, blkno, buffer))
+	uint32		state;
+
+	if (!BufferIsValid(buffer))
+		return false;
+	state = pg_atomic_read_u32(&GetBufferDescriptor(buffer - 1)->state);
+	if (BUF_STATE_GET_USAGECOUNT(state) < COUNTED_USES ||
+		!ReadRecentBuffer(relation_locator_compat(rel), MAIN_FORKNUM, blkno, buffer))
 		return false;
 
 	/* what ReadBuffer() counts besides */
@@ -224,9 +235,6 @@ pin_remembered(HnswIndex *index, Relation rel, BlockNumber blkno, Buffer buffer)
 /*
  * hnsw_read_remembered
  *		As hnsw_read_hint() in share mode.
- *
- * ReadRecentBuffer() does not count as a use where the server chooses what to
- * evict; so each COUNTED_USES-th access goes the usual way.
  */
 Buffer
 hnsw_read_remembered(HnswIndex *index, Relation rel, BlockNumber blkno, HnswPageKind kind)
@@ -237,8 +245,7 @@ hnsw_read_remembered(HnswIndex *index, Relation rel, BlockNumber blkno, HnswPage
 	if (index->buffers == NULL)
 		return hnsw_read_hint(rel, blkno, BUFFER_LOCK_SHARE, kind);
 	entry = &index->buffers[blkno & index->buffers_mask];
-	if (BufferIsValid(*entry) && ++index->accesses % COUNTED_USES != 0 &&
-		pin_remembered(index, rel, blkno, *entry))
+	if (pin_remembered(rel, blkno, *entry))
 		return lock_pinned(*entry, BUFFER_LOCK_SHARE, kind);
 	buffer = hnsw_read_hint(rel, blkno, BUFFER_LOCK_SHARE, kind);
 	if (BufferIsValid(buffer))

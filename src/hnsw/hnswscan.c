@@ -18,6 +18,7 @@
  */
 #include "compat.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "access/relscan.h"
@@ -38,10 +39,15 @@
 
 /*
  * Results are refined in the order of their codes and only as far as rows are
- * asked for: twice as many and some more, which is where codes that rank a row
- * wrongly hardly ever put it.
+ * asked for: so many at first, and so many more, at least, when that did not
+ * do.  A row is returned when it is nearer than the next code says, less this
+ * many times the root mean square of what codes were wrong by.
  */
-#define FIRST_REFINED	24
+#define FIRST_REFINED	12
+#define MORE_REFINED	4
+#define CODE_ERRORS		3
+
+/* where distances are lower bounds, rows are returned of so many refined */
 #define RETURNED_OF_REFINED(n)	(((n) - 4) / 2)
 
 /* refine records fetched ahead */
@@ -156,6 +162,19 @@ prepare_query(HnswScan *so, int beam)
 	MemoryContextSwitchTo(old);
 }
 
+/* what a code was wrong by, in nav units */
+static void
+note_code_error(HnswScan *so, double distance, float by_code)
+{
+	double		error;
+
+	if (so->recheck || so->index->model == NULL)
+		return;
+	error = quant_from_sql(so->index->model, distance) - by_code;
+	if (isfinite(error))
+		so->code_errors += error * error;
+}
+
 /*
  * Refine results up to the n-th and put them into their places behind those
  * that were returned.  What is nearer than the last returned is left for the
@@ -181,6 +200,7 @@ refine_results(HnswScan *so, int n)
 		if (hnsw_scan_seen(so, found))
 			continue;
 		found->distance = hnsw_scan_distance(so, found->node);
+		note_code_error(so, found->distance, results[so->nrefined].distance);
 		if (so->mode != HNSW_ITERATIVE_RELAXED && so->has_last &&
 			hnsw_found_cmp(found, &so->last) < 0)
 			continue;
@@ -189,11 +209,27 @@ refine_results(HnswScan *so, int n)
 	hnsw_scan_sort(so->found + so->next, so->nfound - so->next);
 }
 
+/*
+ * No unrefined result of the search is expected to be nearer than this, in SQL
+ * units.
+ */
+static double
+next_distance(const HnswScan *so)
+{
+	const QuantModel *model = so->index->model;
+	double		next = so->query->search.results[so->nrefined].distance;
+
+	if (model == NULL)
+		return next - fabs(next) * FLT_EPSILON;
+	if (!so->recheck && so->nrefined > 0)
+		next -= CODE_ERRORS * sqrt(so->code_errors / so->nrefined);
+	return quant_to_sql(model, (float) next);
+}
+
 /* how many of the batch are surely in their places, as far as codes can tell? */
 static void
 set_ready(HnswScan *so)
 {
-	const SearchResult *results = so->query->search.results;
 	int64		most = so->next + so->target - so->returned;
 	double		next;
 
@@ -201,10 +237,9 @@ set_ready(HnswScan *so)
 	if (so->nrefined >= so->nresults)
 		return;
 
-	next = results[so->nrefined].distance;
-	if (so->index->model != NULL)
-		next = quant_to_sql(so->index->model, (float) next);
-	so->nready = Min(so->nready, RETURNED_OF_REFINED(so->nrefined));
+	next = next_distance(so);
+	if (so->recheck)
+		so->nready = Min(so->nready, RETURNED_OF_REFINED(so->nrefined));
 	while (so->nready > so->next && !(so->found[so->nready - 1].distance <= next))
 		so->nready--;
 }
@@ -225,7 +260,9 @@ search_batch(HnswScan *so, int beam)
 	so->next = 0;
 	so->nresults = search->nresults;
 	so->nrefined = 0;
-	refine_results(so, so->has_last ? so->nresults : FIRST_REFINED);
+	so->code_errors = 0;
+	refine_results(so, so->has_last ? so->nresults :
+				   FIRST_REFINED * (so->recheck ? 2 : 1));
 	set_ready(so);
 }
 
@@ -285,7 +322,7 @@ after_search(HnswScan *so)
 
 	if (so->nrefined < so->nresults)
 	{
-		refine_results(so, so->nrefined * 2);
+		refine_results(so, so->nrefined + Max(MORE_REFINED, so->nrefined / 4));
 		set_ready(so);
 		return;
 	}
