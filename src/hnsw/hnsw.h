@@ -72,6 +72,16 @@ extern int	hnsw_max_scan_tuples;
 extern double hnsw_scan_mem_multiplier;
 
 /*
+ * The shared buffers that held the blocks of a relation last, by the lower bits
+ * of the block number: a hint.  See hnswpages.c.
+ */
+typedef struct HnswBuffers
+{
+	Buffer	   *last;			/* NULL: none known */
+	uint32		mask;
+} HnswBuffers;
+
+/*
  * An index as every operation sees it: what the build fixed, and copies of the
  * hints.  Lives in its own memory context, cached per backend by storage
  * (relfilenumber and build_id), kept while a memory context that opened it lives.
@@ -103,9 +113,8 @@ typedef struct HnswIndex
 	uint32		nsegments;
 	HnswSegment segments[HNSW_MAX_SEGMENTS];
 
-	/* hnswpages.c: the buffer that held a block last, by its lower bits */
-	Buffer	   *buffers;		/* NULL: none */
-	uint32		buffers_mask;
+	HnswBuffers pages;			/* where the index's blocks were last */
+	HnswBuffers rows;			/* and the table's */
 
 	uint32		insert_node;	/* where this backend took its last slot; 0: nowhere */
 } HnswIndex;
@@ -128,10 +137,18 @@ extern Buffer hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPage
 extern uint8_t *hnsw_slot(const HnswIndex *index, Page page, int slot);
 extern void hnsw_page_init(Page page, HnswPageKind kind, Size used);
 pg_noreturn extern void hnsw_corrupt(Relation rel, BlockNumber blkno, const char *what);
-extern void hnsw_remember_buffers(HnswIndex *index, Relation rel);
-extern Buffer hnsw_read_remembered(HnswIndex *index, Relation rel, BlockNumber blkno,
-								   HnswPageKind kind);
+extern void hnsw_make_buffers(HnswIndex *index, HnswBuffers *buffers, Relation rel);
+extern Buffer hnsw_read_known(HnswIndex *index, Relation rel, BlockNumber blkno,
+							  HnswPageKind kind);
 extern void hnsw_prefetch(const HnswIndex *index, BlockNumber blkno, Size offset, Size size);
+extern void hnsw_prefetch_row(const HnswIndex *index, const uint8_t *tid);
+
+static inline void
+hnsw_remember_buffer(HnswBuffers *buffers, BlockNumber blkno, Buffer buffer)
+{
+	if (buffers->last != NULL)
+		buffers->last[blkno & buffers->mask] = buffer;
+}
 
 /* hnswvalue.c: from a datum to what is stored, and queries */
 typedef struct HnswValue

@@ -11,6 +11,7 @@
  */
 #include "hnsw/hnsw.h"
 
+#include "access/htup_details.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/buf_internals.h"
@@ -68,17 +69,27 @@ hnsw_block_exists(Relation rel, BlockNumber blkno)
 	return blkno < RelationGetNumberOfBlocks(rel);
 }
 
-/* whether a page is one of ours, of that kind, and sound enough to be used */
+/* whether the header of a page is as we write it */
+static bool
+header_ok(Page page)
+{
+	const PageHeaderData *header = (const PageHeaderData *) page;
+
+	return header->pd_special == BLCKSZ - sizeof(HnswPageOpaqueData) &&
+		header->pd_lower >= HNSW_PAGE_START && header->pd_lower <= header->pd_special;
+}
+
+/* whether a page is one of ours, of that kind, 0 for any, and sound enough to be used */
 static bool
 page_ok(Page page, HnswPageKind kind)
 {
-	const PageHeaderData *header = (const PageHeaderData *) page;
 	const HnswPageOpaqueData *opaque;
 
-	if (header->pd_special != BLCKSZ - sizeof(HnswPageOpaqueData) ||
-		header->pd_lower < HNSW_PAGE_START || header->pd_lower > header->pd_special)
+	if (!header_ok(page))
 		return false;
-	opaque = (const HnswPageOpaqueData *) ((const char *) page + header->pd_special);
+	if (kind == 0)
+		return true;
+	opaque = HnswPageGetOpaque(page);
 	return opaque->page_id == HNSW_PAGE_ID && opaque->kind == kind;
 }
 
@@ -114,7 +125,10 @@ locked_by_me(Buffer buffer, int mode)
 		LWLockHeldByMeInMode(lock, LW_EXCLUSIVE);
 }
 
-/* lock a pinned page; InvalidBuffer, and the pin is gone, if it is not of that kind */
+/*
+ * Lock a pinned page; InvalidBuffer, and the pin is gone, if it is not of that
+ * kind.  Kind 0 is any.
+ */
 static Buffer
 lock_pinned(Buffer buffer, int mode, HnswPageKind kind)
 {
@@ -169,40 +183,42 @@ hnsw_slot(const HnswIndex *index, Page page, int slot)
 	return HnswPageData(page) + (Size) slot * index->layout.size;
 }
 
-/*--- pages whose buffer may be known -------------------------------------*/
+/*--- pages whose buffer is known -----------------------------------------*/
 
 /*
  * Finding a page among the shared buffers costs several cache misses in the
- * server's hash table.  A search remembers, per block, which buffer held it;
- * the server checks whether it still does (ReadRecentBuffer()).  The table is
- * addressed by the lower bits of the block number, so that of a large index
- * blocks displace each other.
+ * server's hash table.  So it is remembered, per block, which buffer held it;
+ * the server checks whether it still does (ReadRecentBuffer()).  Where the
+ * buffer is known, its memory is: the processor can fetch what will be read.
  */
 
 /*
- * hnsw_remember_buffers
- *		Make, or let grow, the table of buffers.  Temporary indexes have none.
+ * hnsw_make_buffers
+ *		Make, or let grow, a table of buffers for a relation.  Relations with
+ *		local buffers, and those whose size is not known yet, have none.
+ *
+ * Lives as long as the open index.  Of a large relation blocks share entries.
  */
 void
-hnsw_remember_buffers(HnswIndex *index, Relation rel)
+hnsw_make_buffers(HnswIndex *index, HnswBuffers *buffers, Relation rel)
 {
 	BlockNumber nblocks = RelationGetSmgr(rel)->smgr_cached_nblocks[MAIN_FORKNUM];
-	uint32		n = index->buffers == NULL ? MIN_BUFFERS : index->buffers_mask + 1;
+	uint32		n = buffers->last == NULL ? MIN_BUFFERS : buffers->mask + 1;
 
 	if (RelationUsesLocalBuffers(rel) || !BlockNumberIsValid(nblocks))
 		return;
 	while (n < nblocks && n < MAX_BUFFERS && n < (uint32) NBuffers)
 		n *= 2;
-	if (index->buffers != NULL && n <= index->buffers_mask + 1)
-		return;
-	if (index->buffers != NULL)
+	if (buffers->last != NULL)
 	{
-		index->bytes -= (index->buffers_mask + 1) * sizeof(Buffer);
-		pfree(index->buffers);
-		index->buffers = NULL;
+		if (n <= buffers->mask + 1)
+			return;
+		index->bytes -= (buffers->mask + 1) * sizeof(Buffer);
+		pfree(buffers->last);
+		buffers->last = NULL;
 	}
-	index->buffers = MemoryContextAllocZero(index->context, n * sizeof(Buffer));
-	index->buffers_mask = n - 1;
+	buffers->last = MemoryContextAllocZero(index->context, n * sizeof(Buffer));
+	buffers->mask = n - 1;
 	index->bytes += n * sizeof(Buffer);
 }
 
@@ -213,7 +229,7 @@ hnsw_remember_buffers(HnswIndex *index, Relation rel)
  * evict.  So a page whose count runs low goes the usual way.
  */
 static bool
-pin_remembered(Relation rel, BlockNumber blkno, Buffer buffer)
+pin_known(Relation rel, BlockNumber blkno, Buffer buffer)
 {
 	uint32		state;
 
@@ -233,50 +249,85 @@ pin_remembered(Relation rel, BlockNumber blkno, Buffer buffer)
 }
 
 /*
- * hnsw_read_remembered
+ * hnsw_read_known
  *		As hnsw_read_hint() in share mode.
+ *
+ * What is in the place of a segment's page and in a known buffer was of the
+ * right kind when it came there, and no page changes its kind.  So the trailer,
+ * another cache line and often another page of memory, is not read again.
  */
 Buffer
-hnsw_read_remembered(HnswIndex *index, Relation rel, BlockNumber blkno, HnswPageKind kind)
+hnsw_read_known(HnswIndex *index, Relation rel, BlockNumber blkno, HnswPageKind kind)
 {
-	Buffer	   *entry;
-	Buffer		buffer;
+	Buffer		buffer = InvalidBuffer;
 
-	if (index->buffers == NULL)
-		return hnsw_read_hint(rel, blkno, BUFFER_LOCK_SHARE, kind);
-	entry = &index->buffers[blkno & index->buffers_mask];
-	if (pin_remembered(rel, blkno, *entry))
-		return lock_pinned(*entry, BUFFER_LOCK_SHARE, kind);
+	if (index->pages.last != NULL)
+		buffer = index->pages.last[blkno & index->pages.mask];
+	if (pin_known(rel, blkno, buffer))
+	{
+		bool		placed = kind == HNSW_PAGE_NAV || kind == HNSW_PAGE_REFINE;
+
+		return lock_pinned(buffer, BUFFER_LOCK_SHARE, placed ? 0 : kind);
+	}
 	buffer = hnsw_read_hint(rel, blkno, BUFFER_LOCK_SHARE, kind);
 	if (BufferIsValid(buffer))
-		*entry = buffer;
+		hnsw_remember_buffer(&index->pages, blkno, buffer);
 	return buffer;
+}
+
+/* start fetching what pinning and locking touches; returns the page, or NULL */
+static const char *
+prefetch_page(const HnswBuffers *buffers, BlockNumber blkno)
+{
+	Buffer		buffer;
+	const char *page;
+
+	if (buffers->last == NULL)
+		return NULL;
+	buffer = buffers->last[blkno & buffers->mask];
+	if (!BufferIsValid(buffer))
+		return NULL;
+	page = BufferGetPage(buffer);
+	__builtin_prefetch(GetBufferDescriptor(buffer - 1), 1);
+	__builtin_prefetch(page);
+	return page;
 }
 
 /*
  * hnsw_prefetch
  *		Let the processor fetch "size" bytes from "offset" on of a page's data,
- *		and what is needed to lock and check the page, if its buffer is known.
+ *		and what is needed to lock it, if its buffer is known.
  *
  * The buffer may hold another page by now; then this was for nothing.
  */
 void
 hnsw_prefetch(const HnswIndex *index, BlockNumber blkno, Size offset, Size size)
 {
-	Buffer		buffer;
-	const char *page;
+	const char *page = prefetch_page(&index->pages, blkno);
 
-	if (index->buffers == NULL)
+	if (page == NULL)
 		return;
-	buffer = index->buffers[blkno & index->buffers_mask];
-	if (!BufferIsValid(buffer))
-		return;
-	page = BufferGetPage(buffer);
-	__builtin_prefetch(GetBufferDescriptor(buffer - 1), 1);
-	__builtin_prefetch(page);
-	__builtin_prefetch(page + BLCKSZ - sizeof(HnswPageOpaqueData));
+	page += HNSW_PAGE_START + offset;
 	size = Min(size, HNSW_PAGE_ROOM - offset);
 	for (Size i = 0; i < size; i += CACHE_LINE)
-		__builtin_prefetch(page + HNSW_PAGE_START + offset + i);
-	__builtin_prefetch(page + HNSW_PAGE_START + offset + size - 1);
+		__builtin_prefetch(page + i);
+	__builtin_prefetch(page + size - 1);
+}
+
+/*
+ * hnsw_prefetch_row
+ *		The same for the table's page, where the executor will read the row: "tid"
+ *		has SLOT_TID_SIZE bytes.
+ */
+void
+hnsw_prefetch_row(const HnswIndex *index, const uint8_t *tid)
+{
+	ItemPointerData row;
+	const char *page;
+
+	memcpy(&row, tid, sizeof(row));
+	page = prefetch_page(&index->rows, ItemPointerGetBlockNumberNoCheck(&row));
+	if (page != NULL && ItemPointerGetOffsetNumberNoCheck(&row) <= MaxHeapTuplesPerPage)
+		__builtin_prefetch(page + SizeOfPageHeaderData +
+						   ItemPointerGetOffsetNumberNoCheck(&row) * sizeof(ItemIdData));
 }

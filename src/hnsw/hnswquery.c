@@ -124,7 +124,7 @@ lock_page(HnswQuery *query, Buffer *kept, BlockNumber blkno, HnswPageKind kind)
 		ReleaseBuffer(*kept);
 		*kept = InvalidBuffer;
 	}
-	*kept = hnsw_read_remembered(query->index, query->rel, blkno, kind);
+	*kept = hnsw_read_known(query->index, query->rel, blkno, kind);
 	return BufferIsValid(*kept);
 }
 
@@ -300,7 +300,7 @@ hnsw_query(HnswIndex *index, Relation rel, Datum datum, bool isnull, int max_ef,
 
 	query->index = index;
 	query->rel = rel;
-	hnsw_remember_buffers(index, rel);
+	hnsw_make_buffers(index, &index->pages, rel);
 	query->nav_buffer = InvalidBuffer;
 	query->upper_buffer = InvalidBuffer;
 	if (index->model != NULL)
@@ -381,7 +381,7 @@ hnsw_prefetch_record(const HnswQuery *query, uint32 node)
 static Buffer
 lock_refine_page(HnswQuery *query, BlockNumber blkno)
 {
-	Buffer		buffer = hnsw_read_remembered(query->index, query->rel, blkno, HNSW_PAGE_REFINE);
+	Buffer		buffer = hnsw_read_known(query->index, query->rel, blkno, HNSW_PAGE_REFINE);
 
 	if (!BufferIsValid(buffer))
 		hnsw_corrupt(query->rel, blkno, "The page is missing or not of the kind it should be.");
@@ -533,7 +533,7 @@ hnsw_node_tids(Relation rel, HnswIndex *index, uint32 node, uint16 generation,
 	*ntids = 0;
 	if (!hnsw_locate(index, node, &blkno, &slot))
 		return false;
-	buffer = hnsw_read_remembered(index, rel, blkno, HNSW_PAGE_NAV);
+	buffer = hnsw_read_known(index, rel, blkno, HNSW_PAGE_NAV);
 	if (!BufferIsValid(buffer))
 		hnsw_corrupt(rel, blkno, "The page is missing or not of the kind it should be.");
 	head = slot_head(hnsw_slot(index, BufferGetPage(buffer), slot));

@@ -21,6 +21,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "access/heapam.h"
 #include "access/relscan.h"
 #include "catalog/pg_type.h"
 #include "hnsw/hnswscan.h"
@@ -200,6 +201,7 @@ refine_results(HnswScan *so, int n)
 		if (hnsw_scan_seen(so, found))
 			continue;
 		found->distance = hnsw_scan_distance(so, found->node);
+		hnsw_prefetch_row(so->index, results[so->nrefined].tid);
 		note_code_error(so, found->distance, results[so->nrefined].distance);
 		if (so->mode != HNSW_ITERATIVE_RELAXED && so->has_last &&
 			hnsw_found_cmp(found, &so->last) < 0)
@@ -483,6 +485,23 @@ hnswrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	*so = fresh;
 }
 
+static bool
+is_heap(Relation rel)
+{
+	return rel->rd_tableam == GetHeapamTableAmRoutine();
+}
+
+/* where was the row that the executor read last?  Only to fetch ahead. */
+static void
+remember_row(IndexScanDesc scan, HnswIndex *index)
+{
+	const IndexFetchHeapData *fetch = (const IndexFetchHeapData *) scan->xs_heapfetch;
+
+	if (fetch != NULL && index->rows.last != NULL && is_heap(scan->heapRelation) &&
+		BufferIsValid(fetch->xs_cbuf))
+		hnsw_remember_buffer(&index->rows, BufferGetBlockNumber(fetch->xs_cbuf), fetch->xs_cbuf);
+}
+
 /* take settings and value, open the index */
 static void
 start_scan(IndexScanDesc scan, HnswScan *so)
@@ -514,6 +533,8 @@ start_scan(IndexScanDesc scan, HnswScan *so)
 	}
 	else
 		hnsw_refresh(so->index, so->rel);
+	if (is_heap(scan->heapRelation))
+		hnsw_make_buffers(so->index, &so->index->rows, scan->heapRelation);
 	prepare_query(so, beam_for(so, so->ef));
 	so->constant = so->isnull || !so->index->metric->is_defined(so->query->plain);
 	so->recheck = !so->constant && so->index->params.codec == HNSW_CODEC_COMPACT &&
@@ -537,6 +558,8 @@ hnswgettuple(IndexScanDesc scan, ScanDirection dir)
 
 	if (so->phase == HNSW_SCAN_START && so->query == NULL)
 		start_scan(scan, so);
+	else
+		remember_row(scan, so->index);
 	if (so->next_tid >= so->ntids && !next_rows(so))
 		return false;
 
