@@ -173,7 +173,10 @@ note_code_error(HnswScan *so, double distance, float by_code)
 		return;
 	error = quant_from_sql(so->index->model, distance) - by_code;
 	if (isfinite(error))
+	{
 		so->code_errors += error * error;
+		so->ncode_errors++;
+	}
 }
 
 /*
@@ -223,8 +226,8 @@ next_distance(const HnswScan *so)
 
 	if (model == NULL)
 		return next - fabs(next) * FLT_EPSILON;
-	if (!so->recheck && so->nrefined > 0)
-		next -= CODE_ERRORS * sqrt(so->code_errors / so->nrefined);
+	if (so->ncode_errors > 0)
+		next -= CODE_ERRORS * sqrt(so->code_errors / so->ncode_errors);
 	return quant_to_sql(model, (float) next);
 }
 
@@ -263,6 +266,7 @@ search_batch(HnswScan *so, int beam)
 	so->nresults = search->nresults;
 	so->nrefined = 0;
 	so->code_errors = 0;
+	so->ncode_errors = 0;
 	refine_results(so, so->has_last ? so->nresults :
 				   FIRST_REFINED * (so->recheck ? 2 : 1));
 	set_ready(so);
