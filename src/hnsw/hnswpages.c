@@ -26,9 +26,6 @@
 #define MIN_BUFFERS			64
 #define MAX_BUFFERS			(1024 * 1024)
 
-/* a page in use keeps at least so many uses, as the server counts them */
-#define COUNTED_USES		2
-
 /*--- any page ------------------------------------------------------------*/
 
 /*
@@ -226,7 +223,7 @@ hnsw_make_buffers(HnswIndex *index, HnswBuffers *buffers, Relation rel)
  * Pin the page in the buffer that held it last; false if it does not any more.
  *
  * ReadRecentBuffer() does not count as a use where the server chooses what to
- * evict.  So a page whose count runs low goes the usual way.
+ * evict.  So a page whose count can still rise goes the usual way.
  */
 static bool
 pin_known(Relation rel, BlockNumber blkno, Buffer buffer)
@@ -236,7 +233,7 @@ pin_known(Relation rel, BlockNumber blkno, Buffer buffer)
 	if (!BufferIsValid(buffer))
 		return false;
 	state = pg_atomic_read_u32(&GetBufferDescriptor(buffer - 1)->state);
-	if (BUF_STATE_GET_USAGECOUNT(state) < COUNTED_USES ||
+	if (BUF_STATE_GET_USAGECOUNT(state) < BM_MAX_USAGE_COUNT ||
 		!ReadRecentBuffer(relation_locator_compat(rel), MAIN_FORKNUM, blkno, buffer))
 		return false;
 
