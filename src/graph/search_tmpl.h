@@ -225,12 +225,12 @@ GS_NAME(run_level) (GraphSearch *search, GS_CONTEXT *context, int level)
 		int			lowest = current + 1;
 		int			nlinks = 0;
 
-		if (search->expanded[current])
+		if (search->state[current] & SEARCH_EXPANDED)
 		{
 			current++;
 			continue;
 		}
-		search->expanded[current] = 1;
+		search->state[current] |= SEARCH_EXPANDED;
 		slot = GS_PIN_UPPER(context, id);
 		if (slot != NULL)
 		{
