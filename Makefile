@@ -52,6 +52,7 @@ OBJS = \
 	src/am/am_xlog.o \
 	src/am/am_scan.o \
 	src/hnsw/hnswindex.o \
+	src/hnsw/hnswpages.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
 	src/hnsw/hnswparams.o \

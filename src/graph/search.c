@@ -52,7 +52,7 @@ search_init(GraphSearch *search, int max_ef, int max_keep, void *memory)
 	search->max_keep = max_keep;
 	search->candidates = (SearchCandidate *) (void *) next;
 	next += align_up(((size_t) max_ef + 1) * sizeof(SearchCandidate));
-	search->expanded = (uint8_t *) next;
+	search->state = (uint8_t *) next;
 	next += align_up((size_t) max_ef + 1);
 	search->results = (SearchResult *) (void *) next;
 	next += align_up(((size_t) max_keep + 1) * sizeof(SearchResult));

@@ -24,19 +24,22 @@
 
 #define GS_AHEAD	2			/* candidates prefetched */
 
-/* let the memory system start on those to be expanded next */
+/* let the memory system start on those to be expanded next, from place "from" on */
 static inline void
-GS_NAME(prefetch_next) (const GraphSearch *search, GS_CONTEXT *context, int current)
+GS_NAME(prefetch_next) (GraphSearch *search, GS_CONTEXT *context, int from)
 {
 	int			left = GS_AHEAD;
 
 	(void) context;				/* where prefetching does nothing */
-	for (int i = current + 1; i < search->ncandidates && left > 0; i++)
+	for (int i = from; i < search->ncandidates && left > 0; i++)
 	{
-		if (search->expanded[i])
+		if (search->state[i] & SEARCH_EXPANDED)
 			continue;
-		GS_PREFETCH(context, search->candidates[i].id);
 		left--;
+		if (search->state[i] & SEARCH_PREFETCHED)
+			continue;
+		search->state[i] |= SEARCH_PREFETCHED;
+		GS_PREFETCH(context, search->candidates[i].id);
 	}
 }
 
@@ -50,27 +53,29 @@ GS_NAME(add_estimated) (GraphSearch *search, const uint8_t *slot, float own, int
 	const SlotLayout *layout = search->layout;
 	const uint32_t *links = slot_links(layout, slot);
 	float		estimate[VEC_SCAN_MAX_LINKS];
+	uint8_t		near[VEC_SCAN_MAX_LINKS];
 	int			nlinks = slot_head(slot)->nlinks;
+	int			nnear;
 
 	sketch_estimate(search->query, slot + layout->sketches_offset, slot_offsets(layout, slot),
 					slot_scales(layout, slot), layout->padded_links, own, estimate);
 	search->nestimated += (uint32_t) nlinks;
+	nnear = search_near(search, estimate, nlinks, near);
 
-	for (int i = 0; i < nlinks; i++)
+	for (int i = 0; i < nnear; i++)
 	{
+		uint32_t	id = links[near[i]];
+		float		distance = estimate[near[i]];
 		SearchVisit *visit;
 		int			place;
 
-		if (search->ncandidates == search->ef &&
-			!(estimate[i] < search->candidates[search->ef - 1].distance))
+		if (id == LINK_NONE)
 			continue;
-		if (links[i] == LINK_NONE)
+		visit = search_visit(search, id);
+		if (visit == NULL || visit->epoch != search->epoch || !(distance < visit->distance))
 			continue;
-		visit = search_visit(search, links[i]);
-		if (visit == NULL || visit->epoch != search->epoch || !(estimate[i] < visit->distance))
-			continue;
-		visit->distance = estimate[i];
-		place = search_add_candidate(search, links[i], estimate[i]);
+		visit->distance = distance;
+		place = search_add_candidate(search, id, distance);
 		lowest = place < lowest ? place : lowest;
 	}
 	return lowest;
@@ -130,12 +135,12 @@ GS_NAME(run) (GraphSearch *search, GS_CONTEXT *context)
 		SearchVisit *visit;
 		const uint8_t *slot;
 
-		if (search->expanded[current])
+		if (search->state[current] & SEARCH_EXPANDED)
 		{
 			current++;
 			continue;
 		}
-		search->expanded[current] = 1;
+		search->state[current] |= SEARCH_EXPANDED;
 
 		/* a better estimate may have brought it here before */
 		visit = search_visit(search, id);
@@ -151,13 +156,16 @@ GS_NAME(run) (GraphSearch *search, GS_CONTEXT *context)
 		{
 			if (sketches)
 			{
-				GS_NAME(prefetch_next) (search, context, current);
+				GS_NAME(prefetch_next) (search, context, current + 1);
 				own = GS_DISTANCE(context, slot + layout->code_offset);
 			}
 			if (slot_head(slot)->state == SLOT_LIVE)
 				search_add_result(search, id, own, slot);
 			if (sketches)
+			{
 				lowest = GS_NAME(add_estimated) (search, slot, own, lowest);
+				GS_NAME(prefetch_next) (search, context, lowest);
+			}
 			else
 			{
 				uint32_t	links[VEC_SCAN_MAX_LINKS];
@@ -217,12 +225,12 @@ GS_NAME(run_level) (GraphSearch *search, GS_CONTEXT *context, int level)
 		int			lowest = current + 1;
 		int			nlinks = 0;
 
-		if (search->expanded[current])
+		if (search->state[current] & SEARCH_EXPANDED)
 		{
 			current++;
 			continue;
 		}
-		search->expanded[current] = 1;
+		search->state[current] |= SEARCH_EXPANDED;
 		slot = GS_PIN_UPPER(context, id);
 		if (slot != NULL)
 		{

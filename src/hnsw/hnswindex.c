@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * hnswindex.c
- *	  Opening an index, and reaching its pages.
+ *	  Opening an index, and where in it a node is.
  *
  * What the build fixed (parameters, model, layout) is read once per backend
  * and storage.  Every open reads the metapage again, for that is where hints
@@ -14,10 +14,6 @@
  */
 #include "hnsw/hnsw.h"
 
-#include "access/genam.h"
-#include "miscadmin.h"
-#include "storage/buf_internals.h"
-#include "storage/smgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -35,143 +31,6 @@ typedef struct HnswPin
 
 /* the most recently opened first */
 static dlist_head cache = DLIST_STATIC_INIT(cache);
-
-/*
- * hnsw_corrupt
- *		Complain about a damaged page, invalid for none in particular.
- */
-void
-hnsw_corrupt(Relation rel, BlockNumber blkno, const char *what)
-{
-	if (BlockNumberIsValid(blkno))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" is damaged at block %u",
-						RelationGetRelationName(rel), blkno),
-				 errdetail_internal("%s", what),
-				 errhint("REINDEX it.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("index \"%s\" is damaged", RelationGetRelationName(rel)),
-			 errdetail_internal("%s", what),
-			 errhint("REINDEX it.")));
-}
-
-/*--- pages ---------------------------------------------------------------*/
-
-/*
- * hnsw_block_exists
- *		Whether a relation, the index or its table, has a block.
- *
- * Blocks of an index are never taken away, so a count may be old but is not
- * too large.
- */
-bool
-hnsw_block_exists(Relation rel, BlockNumber blkno)
-{
-	BlockNumber known = RelationGetSmgr(rel)->smgr_cached_nblocks[MAIN_FORKNUM];
-
-	if (BlockNumberIsValid(known) && blkno < known)
-		return true;
-	return blkno < RelationGetNumberOfBlocks(rel);
-}
-
-/* whether a page is one of ours, of that kind, and sound enough to be used */
-static bool
-page_ok(Page page, HnswPageKind kind)
-{
-	const PageHeaderData *header = (const PageHeaderData *) page;
-	const HnswPageOpaqueData *opaque;
-
-	if (header->pd_special != BLCKSZ - sizeof(HnswPageOpaqueData) ||
-		header->pd_lower < HNSW_PAGE_START || header->pd_lower > header->pd_special)
-		return false;
-	opaque = (const HnswPageOpaqueData *) ((const char *) page + header->pd_special);
-	return opaque->page_id == HNSW_PAGE_ID && opaque->kind == kind;
-}
-
-/*
- * hnsw_read
- *		Pin and lock a page that must exist and be of that kind.
- *
- * mode is BUFFER_LOCK_SHARE or BUFFER_LOCK_EXCLUSIVE.  Raises XX002.
- */
-Buffer
-hnsw_read(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind)
-{
-	Buffer		buffer = hnsw_read_hint(rel, blkno, mode, kind);
-
-	if (!BufferIsValid(buffer))
-		hnsw_corrupt(rel, blkno, "The page is missing or not of the kind it should be.");
-	return buffer;
-}
-
-/*
- * Would locking this page wait for ourselves?  Where blocks are missing or in
- * the wrong place, a page may be found in two roles at once.
- */
-static bool
-locked_by_me(Buffer buffer, int mode)
-{
-	LWLock	   *lock;
-
-	if (BufferIsLocal(buffer))
-		return false;
-	lock = BufferDescriptorGetContentLock(GetBufferDescriptor(buffer - 1));
-	return mode == BUFFER_LOCK_EXCLUSIVE ? LWLockHeldByMe(lock) :
-		LWLockHeldByMeInMode(lock, LW_EXCLUSIVE);
-}
-
-/*
- * hnsw_read_hint
- *		As hnsw_read(), for a block that only a hint names: InvalidBuffer if it
- *		is not there or something else.
- */
-Buffer
-hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind)
-{
-	Buffer		buffer;
-
-	if (!hnsw_block_exists(rel, blkno))
-		return InvalidBuffer;
-	buffer = ReadBuffer(rel, blkno);
-	if (locked_by_me(buffer, mode))
-	{
-		ReleaseBuffer(buffer);
-		return InvalidBuffer;
-	}
-	LockBuffer(buffer, mode);
-	if (page_ok(BufferGetPage(buffer), kind))
-		return buffer;
-	UnlockReleaseBuffer(buffer);
-	return InvalidBuffer;
-}
-
-/*
- * hnsw_page_init
- *		Make a page an empty one of that kind, with "used" zero bytes in use.
- */
-void
-hnsw_page_init(Page page, HnswPageKind kind, Size used)
-{
-	Assert(used <= HNSW_PAGE_ROOM);
-	PageInit(page, BLCKSZ, sizeof(HnswPageOpaqueData));
-	((PageHeader) page)->pd_lower = HNSW_PAGE_START + used;
-	HnswPageGetOpaque(page)->next = InvalidBlockNumber;
-	HnswPageGetOpaque(page)->kind = kind;
-	HnswPageGetOpaque(page)->page_id = HNSW_PAGE_ID;
-}
-
-/*
- * hnsw_slot
- *		Address of a nav slot on its page; slot < slots_per_page.
- */
-uint8_t *
-hnsw_slot(const HnswIndex *index, Page page, int slot)
-{
-	Assert(slot >= 0 && slot < index->slots_per_page);
-	return HnswPageData(page) + (Size) slot * index->layout.size;
-}
 
 /*--- addresses -----------------------------------------------------------*/
 

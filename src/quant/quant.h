@@ -194,8 +194,9 @@ extern float nav_distance(const QuantQuery *query, int bits, const uint8_t *code
 /* lower bound, in SQL units, for the distance of the vector behind a code */
 extern double nav_lower_bound(const QuantQuery *query, int bits, const uint8_t *code);
 
-/* SQL units of a nav distance */
+/* SQL units of a nav distance, and back */
 extern double quant_to_sql(const QuantModel *model, float distance);
+extern double quant_from_sql(const QuantModel *model, double distance);
 
 /*--- edge sketches: sketch.c --------------------------------------------*/
 
