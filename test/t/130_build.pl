@@ -147,7 +147,7 @@ SKIP:
 	my $pid = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
 	my $limit = system("prlimit --pid $pid --fsize=25165824");
 	skip "prlimit cannot limit the server's files", 6 if $limit != 0;
-	my $said = build('compact', 2, '1GB', 'no shared memory', 'WITH (m = 100, ef_construction = 200)');
+	my $said = build('compact', 2, '1024MB', 'no shared memory', 'WITH (m = 100, ef_construction = 200)');
 	like($said, qr/NOTICE:  hnsw index is built without parallel workers/, 'says so');
 	like($said, qr/needs \d+ MB of shared memory/, 'says how much');
 	unlike($said, qr/no longer fits/, 'has all its memory');
