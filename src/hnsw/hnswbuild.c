@@ -585,7 +585,7 @@ hnsw_build_participate(HnswBuild *build, ParallelTableScanDesc scan, int phase)
 	}
 	if (phase == PHASE_LINKS)
 	{
-		show_phase(build, HNSW_PHASE_FINISH, 0);
+		show_phase(build, HNSW_PHASE_FINISH, graph_nodes(&build->graph));
 		hnsw_finish_links(build);
 		phase = next_phase(build);
 	}

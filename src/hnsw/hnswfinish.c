@@ -14,7 +14,9 @@
  */
 #include "hnsw/hnswbuild.h"
 
+#include "commands/progress.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/smgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -101,8 +103,14 @@ choose_links(HnswBuild *build)
 	size = range * per_node;
 	scratch = MemoryContextAllocHuge(build->context, size);
 	while ((first = pg_atomic_fetch_add_u64(&shared->next_links, range)) < nnodes)
-		graph_prune(&build->worker, (uint32) first, (uint32) Min(first + range, nnodes),
-					build->index.layout.links, scratch, size, hnsw_build_tick);
+	{
+		uint64		last = Min(first + range, nnodes);
+
+		graph_prune(&build->worker, (uint32) first, (uint32) last, build->index.layout.links,
+					scratch, size, hnsw_build_tick);
+		if (build->participant == 0)
+			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) last);
+	}
 	pfree(scratch);
 }
 

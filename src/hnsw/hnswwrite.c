@@ -548,6 +548,7 @@ write_units(Writer *w, WriteUnit write, pg_atomic_uint64 *counter, BlockNumber s
 			BlockNumber end)
 {
 	uint64		n = ((uint64) end - start + HNSW_UNIT_PAGES - 1) / HNSW_UNIT_PAGES;
+	pg_atomic_uint64 *written = &w->build->shared->nodes_written;
 	uint64		unit;
 
 	while ((unit = pg_atomic_fetch_add_u64(counter, 1)) < n)
@@ -559,7 +560,7 @@ write_units(Writer *w, WriteUnit write, pg_atomic_uint64 *counter, BlockNumber s
 		log_pages(w, first, last);
 		if (w->build->participant == 0)
 			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
-										 (int64) pg_atomic_read_u64(&w->build->shared->nodes_written));
+										 (int64) pg_atomic_read_u64(written));
 	}
 }
 
