@@ -489,7 +489,8 @@ fill_meta(const Writer *w, HnswMetaPage meta)
 	meta->params = index->params;
 	meta->model_start = w->plan->model_start;
 	meta->model_bytes = index->model ? index->model->size : 0;
-	meta->entry_page = w->plan->nav_start > w->plan->entry_start ? w->plan->entry_start : InvalidBlockNumber;
+	meta->entry_page = w->plan->entry_start < w->plan->nav_start ?
+		w->plan->entry_start : InvalidBlockNumber;
 	meta->entry_upper = LINK_NONE;
 	meta->entry_node = LINK_NONE;
 	meta->upper_hint = InvalidBlockNumber;
