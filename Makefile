@@ -59,6 +59,7 @@ OBJS = \
 	src/hnsw/hnswtrain.o \
 	src/hnsw/hnswbuild.o \
 	src/hnsw/hnswparallel.o \
+	src/hnsw/hnswfinish.o \
 	src/hnsw/hnswwrite.o \
 	src/hnsw/hnswtids.o \
 	src/hnsw/hnswspace.o \

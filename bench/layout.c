@@ -443,12 +443,12 @@ finish_graph(Build *build)
 	GraphWorker worker;
 	Graph	   *graph = &build->graph;
 	int			links = slot_links_for(graph->params.m);
-	size_t		size = graph_prune_scratch(graph);
+	size_t		size = graph_prune_scratch(graph, graph_nodes(graph));
 	void	   *memory = get_memory(graph_worker_size(&graph->params));
 	void	   *scratch = get_memory(size);
 
 	graph_worker_init(&worker, graph, memory);
-	if (graph_prune(&worker, links, scratch, size, no_tick) != 1)
+	if (graph_prune(&worker, 0, graph_nodes(graph), links, scratch, size, no_tick) != 1)
 		die("graph_prune");
 	build->attached = graph_connect(&worker, links, scratch, no_tick);
 	munmap(scratch, size);

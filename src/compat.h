@@ -124,6 +124,34 @@ vec_extend_compat(Relation rel, int n, Buffer *buffers, BlockNumber *first)
 #endif
 }
 
+/* PG 16 can extend a file by many blocks; n blocks of zeros in an empty fork. */
+#include "miscadmin.h"
+#include "storage/smgr.h"
+
+static inline void
+vec_zero_blocks_compat(SMgrRelation smgr, ForkNumber fork, BlockNumber n)
+{
+#if PG_VERSION_NUM >= 160000
+	for (BlockNumber done = 0; done < n;)
+	{
+		int			count = (int) Min(n - done, 4096);
+
+		CHECK_FOR_INTERRUPTS();
+		smgrzeroextend(smgr, fork, done, count, false);
+		done += (BlockNumber) count;
+	}
+#else
+	PGAlignedBlock zeros;
+
+	memset(&zeros, 0, sizeof(zeros));
+	for (BlockNumber done = 0; done < n; done++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		smgrextend(smgr, fork, done, zeros.data, false);
+	}
+#endif
+}
+
 /* PG 18 counts the searches of an index scan for EXPLAIN (commit 0fbceae841). */
 #if PG_VERSION_NUM >= 180000
 #define index_scan_count_compat(scan) \
