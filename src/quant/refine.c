@@ -142,35 +142,6 @@ refine_encode(RefineKind kind, const float *x, int dim, uint8_t *record)
 }
 
 /*
- * refine_decode
- *		The vector of a record, dim floats; returns how far the encoded one may lie
- *		from it.  Nothing to decode with REFINE_HEAP.
- */
-float
-refine_decode(RefineKind kind, const uint8_t *record, int dim, float *x)
-{
-	Int8Head	head;
-	float		residual;
-
-	if (kind == REFINE_FULL)
-	{
-		memcpy(x, record, (size_t) dim * sizeof(float));
-		return 0;
-	}
-	if (kind == REFINE_HALF)
-	{
-		memcpy(&residual, record, sizeof(residual));
-		vec_kernels->half_to_float((const vec_half *) (const void *) (record + sizeof(float)), x,
-								   dim);
-		return residual;
-	}
-	memcpy(&head, record, sizeof(head));
-	for (int i = 0; i < dim; i++)
-		x[i] = head.offset + head.step * record[sizeof(head) + (size_t) i];
-	return head.residual;
-}
-
-/*
  * refine_query_norm
  *		Length of a query, for refine_distance().
  */
@@ -328,4 +299,42 @@ refine_distance(RefineKind kind, QuantMetric metric, const float *q, double q_no
 	if (metric == QUANT_IP)
 		return result_product(sums.dot, q_norm, x_norm, residual);
 	return result_cosine(sums.dot, q_norm, x_norm, residual);
+}
+
+/*
+ * refine_decode
+ *		The dim elements a record stands for; returns what their distance from
+ *		the value's own is at most.  0 for REFINE_HEAP, which has no record.
+ */
+double
+refine_decode(RefineKind kind, const uint8_t *record, int dim, float *x)
+{
+	Int8Head	head;
+	float		residual = 0;
+
+	switch (kind)
+	{
+		case REFINE_FULL:
+			memcpy(x, record, (size_t) dim * sizeof(float));
+			break;
+		case REFINE_HALF:
+			memcpy(&residual, record, sizeof(residual));
+			for (int i = 0; i < dim; i++)
+			{
+				vec_half	half;
+
+				memcpy(&half, record + sizeof(residual) + (size_t) i * sizeof(half), sizeof(half));
+				vec_kernels->half_to_float(&half, x + i, 1);
+			}
+			break;
+		case REFINE_INT8:
+			memcpy(&head, record, sizeof(head));
+			residual = head.residual;
+			for (int i = 0; i < dim; i++)
+				x[i] = head.offset + head.step * (float) record[sizeof(head) + (size_t) i];
+			break;
+		case REFINE_HEAP:
+			break;
+	}
+	return residual;
 }

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * recall.c
+ * layout.c
  *	  Recall and cost of the graph's codes and layout, without a server.
  *
  * Builds the graph as CREATE INDEX would, writes it to an array of 8 kB page
@@ -8,7 +8,7 @@
  * costs what one costs in a server: a hash lookup, two atomic increments and
  * a delay up to --pin-ns.
  *
- *	recall [options] base query metric		metric: l2, ip, cosine
+ *	layout [options] base query metric		metric: l2, ip, cosine
  *
  * Files: .u8bin .f16bin .f32bin (also .gz), .fvecs.  bench/README.md says
  * what the figures mean.
@@ -26,6 +26,7 @@
 
 #define PAGE_SIZE		8192
 #define PAGE_HEADER		24
+#define CODE_QUERIES	100
 
 /*--- building ------------------------------------------------------------*/
 
@@ -159,12 +160,12 @@ finish_graph(Build *build)
 	GraphWorker worker;
 	Graph	   *graph = &build->graph;
 	int			links = slot_links_for(graph->params.m);
-	size_t		size = graph_prune_scratch(graph);
+	size_t		size = graph_prune_scratch(graph, graph_nodes(graph));
 	void	   *memory = get_memory(graph_worker_size(&graph->params));
 	void	   *scratch = get_memory(size);
 
 	graph_worker_init(&worker, graph, memory);
-	if (graph_prune(&worker, links, scratch, size, no_tick) != 1)
+	if (graph_prune(&worker, 0, graph_nodes(graph), links, scratch, size, no_tick) != 1)
 		die("graph_prune");
 	build->attached = graph_connect(&worker, links, scratch, no_tick);
 	munmap(scratch, size);
@@ -640,6 +641,49 @@ count_hits(const Pages *pages, const Build *build, const float *q, const uint32_
 	return hits;
 }
 
+/*
+ * Recall of the codes alone: the part of the K nearest rows that are among the
+ * first so many by the distance to their codes.
+ */
+static void
+code_recall(Pages *pages, const Build *build, const Vectors *query, const float *exact)
+{
+	static const uint32_t within[] = {10, 20, 40, 100};
+	QuantQuery *prepared = quant_query_init(build->model,
+											get_memory(quant_query_size(build->model)));
+	float	   *far = malloc(pages->nnodes * sizeof(float));
+	uint64_t	hits[4] = {0};
+	uint64_t	wanted = 0;
+
+	for (int i = 0; i < query->n && i < CODE_QUERIES; i++)
+	{
+		const float *q = row_of(query, (uint32_t) i);
+		float		limit = exact[(size_t) i * K + K - 1];
+
+		quant_query_set(prepared, q);
+		for (uint32_t id = 0; id < pages->nnodes; id++)
+			far[id] = nav_distance(prepared, pages->layout.nav_bits,
+								   nav_slot(pages, id) + pages->layout.code_offset);
+		for (uint32_t id = 0; id < pages->nnodes; id++)
+		{
+			const float *x = row_of(build->base, pages->row[id]);
+			uint32_t	nearer = 0;
+
+			if (exact_distance((QuantMetric) build->model->metric, q, x, build->base->dim) > limit)
+				continue;
+			for (uint32_t other = 0; other < pages->nnodes; other++)
+				nearer += far[other] < far[id];
+			for (int w = 0; w < 4; w++)
+				hits[w] += nearer < within[w];
+			wanted++;
+		}
+	}
+	printf("codes:");
+	for (int w = 0; w < 4; w++)
+		printf(" %.4f within %u%s", (double) hits[w] / (double) wanted, within[w], w < 3 ? "," : "\n");
+	free(far);
+}
+
 typedef struct Figures
 {
 	double		recall;
@@ -761,7 +805,7 @@ sweep(Pages *pages, const Build *build, const Vectors *query, const float *exact
 static void
 usage(void)
 {
-	die("usage: recall [options] base query l2|ip|cosine\n"
+	die("usage: layout [options] base query l2|ip|cosine\n"
 		"  --m N  --ef-construction N  --nav-bits N  --sketch-dims N (-1: none)  --untrained\n"
 		"  --threads N  --refine N (candidates)  --record full|half|int8  --entries N (0: descend)\n"
 		"  --pin-ns NS  --limit ROWS  --repeat N  --raw  --cache FOLDER");
@@ -860,6 +904,7 @@ main(int argc, char **argv)
 	while (pin_cost(&pages) < options.pin_ns)
 		pages.spin += 20;
 	printf("pin %.0f ns\n", pin_cost(&pages));
+	code_recall(&pages, &build, &query, exact);
 	sweep(&pages, &build, &query, exact);
 	return 0;
 }
