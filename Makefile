@@ -63,13 +63,17 @@ OBJS = \
 	src/am/am_validate.o \
 	src/am/am_sample.o \
 	src/am/am_parallel.o \
+	src/am/am_xlog.o \
+	src/am/am_scan.o \
 	src/hnsw/hnswindex.o \
+	src/hnsw/hnswpages.o \
 	src/hnsw/hnswvalue.o \
 	src/hnsw/hnswquery.o \
 	src/hnsw/hnswparams.o \
 	src/hnsw/hnswtrain.o \
 	src/hnsw/hnswbuild.o \
 	src/hnsw/hnswparallel.o \
+	src/hnsw/hnswfinish.o \
 	src/hnsw/hnswwrite.o \
 	src/hnsw/hnswtids.o \
 	src/hnsw/hnswspace.o \
@@ -81,6 +85,7 @@ OBJS = \
 	src/hnsw/hnswcost.o \
 	src/hnsw/hnswvacuum.o \
 	src/hnsw/hnswchoose.o \
+	src/hnsw/hnswreach.o \
 	src/hnsw/hnswrepair.o \
 	src/hnsw/hnswcheck.o \
 	src/hnsw/hnswstats.o \
@@ -106,6 +111,11 @@ OBJS = \
 	src/ivfflat/ivfcost.o \
 	src/ivfflat/ivfvacuum.o \
 	src/ivfflat/ivfflat.o \
+	src/planner/order.o \
+	src/planner/order_path.o \
+	src/planner/planner.o \
+	src/planner/reuse_plan.o \
+	src/planner/reuse_scan.o \
 	src/planner/topk_path.o \
 	src/planner/topk_scan.o \
 	src/settings.o \

@@ -44,6 +44,14 @@
 	} while (0)
 #endif
 
+/*
+ * Records of the generic resource manager are as am_xlog.c writes them: to be
+ * looked up in generic_redo() of each new version.
+ */
+#if PG_VERSION_NUM < 190000
+#define VEC_GENERIC_XLOG_KNOWN
+#endif
+
 /* PG 17 moved the statistics target out of the copied pg_attribute row. */
 #if PG_VERSION_NUM >= 170000
 #define vec_statistics_target_compat(stats) ((stats)->attstattarget)
@@ -123,6 +131,34 @@ vec_extend_compat(Relation rel, int n, Buffer *buffers, BlockNumber *first)
 #endif
 }
 
+/* PG 16 can extend a file by many blocks; n blocks of zeros in an empty fork. */
+#include "miscadmin.h"
+#include "storage/smgr.h"
+
+static inline void
+vec_zero_blocks_compat(SMgrRelation smgr, ForkNumber fork, BlockNumber n)
+{
+#if PG_VERSION_NUM >= 160000
+	for (BlockNumber done = 0; done < n;)
+	{
+		int			count = (int) Min(n - done, 4096);
+
+		CHECK_FOR_INTERRUPTS();
+		smgrzeroextend(smgr, fork, done, count, false);
+		done += (BlockNumber) count;
+	}
+#else
+	PGAlignedBlock zeros;
+
+	memset(&zeros, 0, sizeof(zeros));
+	for (BlockNumber done = 0; done < n; done++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		smgrextend(smgr, fork, done, zeros.data, false);
+	}
+#endif
+}
+
 /* PG 18 counts the searches of an index scan for EXPLAIN (commit 0fbceae841). */
 #if PG_VERSION_NUM >= 180000
 #define index_scan_count_compat(scan) \
@@ -185,7 +221,18 @@ vec_extend_compat(Relation rel, int n, Buffer *buffers, BlockNumber *first)
 #if PG_VERSION_NUM >= 180000
 #define vec_pathkey_ascends_compat(key) ((key)->pk_cmptype == COMPARE_LT)
 #else
+#include "access/stratnum.h"
 #define vec_pathkey_ascends_compat(key) ((key)->pk_strategy == BTLessStrategyNumber)
+#endif
+
+/*
+ * PG 18 has NOT NULL constraints that do not hold yet, which the catalog's flag
+ * does not tell; from 17 on the planner knows which columns have none.
+ */
+#if PG_VERSION_NUM >= 170000
+#define vec_not_null_holds_compat(rel, column)	bms_is_member((column), (rel)->notnullattnums)
+#else
+#define vec_not_null_holds_compat(rel, column)	true
 #endif
 
 /* PG 18 split the functions that write EXPLAIN's output from explain.h. */

@@ -76,6 +76,13 @@ then
 		install_private "$copy"
 	done
 fi
+# a disk to fill, for t/125_hnsw_disk_full.pl; who may not mount has none
+if wants tap
+then
+	[ "$(id -u)" -ne 0 ] || make_small_disk
+	[ -n "$SMALL_DISK" ] ||
+		say "NOT RUN: hnsw on a full file system (t/125_hnsw_disk_full.pl; only root can mount one)"
+fi
 if [ -n "${VECEXT_SIMD:-}" ]
 then
 	PGOPTIONS="${PGOPTIONS:-} -c vecext.simd=$VECEXT_SIMD"
@@ -164,7 +171,7 @@ run_tap_file()
 		TESTDIR="$_own" TESTDATADIR="$_own" TESTLOGDIR="$_own/log" \
 		PG_TEST_PORT_DIR="$WORK/run/ports" PGPORT=65432 \
 		PG_REGRESS="$PG_PGXS/test/regress/pg_regress" \
-		VECEXT_SQL="$STAGE/src/sql" \
+		VECEXT_SQL="$STAGE/src/sql" VECEXT_SMALL_DISK="$SMALL_DISK" \
 		perl -I "$PG_PGXS/test/perl" -I "$STAGE/test/perl" "$STAGE/test/t/$1.pl"
 }
 

@@ -18,122 +18,8 @@ die()
 	exit 1
 }
 
-# sets codename and script for a PostgreSQL version
-release_of()
-{
-	case $1 in
-	17)	codename=trixie ;;
-	18)	codename=forky ;;
-	*)	die "no Debian release is known for PostgreSQL $1" ;;
-	esac
-	# an older debootstrap does not know the newest names; all are like sid
-	script=/usr/share/debootstrap/scripts/sid
-	[ ! -e "/usr/share/debootstrap/scripts/$codename" ] || script=
-}
-
-# the mirror of Debian's main archive in this machine's apt configuration
-apt_mirror()
-{
-	# shellcheck disable=SC2016
-	apt-get indextargets --format '$(REPO_URI) $(COMPONENT) $(CODENAME) $(RELEASE)' \
-		'Created-By: Packages' |
-		awk '$2 == "main" && $1 ~ /debian\/?$/ && $1 !~ /security/ && ($3 $4) !~ /-/ \
-			{ print $1; exit }'
-}
-
-# is the folder complete?  It must hold what the tests use, and run it.
-whole()
-{
-	[ -e "$1/.complete" ] &&
-		chroot "$1" /bin/sh -c "
-			set -e
-			/usr/lib/postgresql/$2/bin/postgres --version
-			test -x /usr/lib/postgresql/$2/bin/initdb
-			test -f \$(/usr/lib/postgresql/$2/bin/pg_config --pgxs)
-			test -f \$(/usr/lib/postgresql/$2/bin/pg_config --includedir-server)/postgres.h
-			gcc --version
-			make --version
-			perl -MIPC::Run -MTest::More -e 1
-			test -z \"\$(dpkg --audit)\"" >/dev/null 2>&1
-}
-
-# rm -rf, unless something is mounted inside
-remove_folder()
-{
-	if grep -q " $1[/ ]" /proc/mounts
-	then
-		die "something is mounted below $1"
-	fi
-	rm -rf "$1"
-}
-
-prepare()
-{
-	root=$folders/$1
-	if whole "$root" "$1"
-	then
-		return 0
-	fi
-	command -v debootstrap >/dev/null || die "debootstrap is not installed"
-	release_of "$1"
-	mirror=$(apt_mirror)
-	[ -n "$mirror" ] || die "apt is configured with no Debian mirror"
-	for old in "$root" "$root".new.*
-	do
-		[ ! -e "$old" ] || remove_folder "$old"
-	done
-
-	# made beside and renamed, so that half a folder never has the name
-	new=$root.new.$$
-	mkdir -p "$new"
-	echo "matrix: making $root from $codename"
-	# shellcheck disable=SC2086
-	if ! debootstrap --variant=minbase --include="postgresql-$1,postgresql-$1-pgvector,\
-postgresql-server-dev-$1,build-essential,libipc-run-perl" \
-		"$codename" "$new" "$mirror" $script >"$new.log" 2>&1 </dev/null
-	then
-		tail -n 30 "$new.log" >&2
-		remove_folder "$new"
-		die "debootstrap failed: $new.log"
-	fi
-	rm -rf "$new"/var/cache/apt/archives/*.deb "$new.log"
-	touch "$new/.complete"
-	mv "$new" "$root"
-	whole "$root" "$1" || die "$root was made and is not whole"
-}
-
-# the files of the checkout, as they are now
-export_checkout()
-{
-	mkdir -p "$1"
-	# shellcheck disable=SC2016
-	if git -c safe.directory='*' rev-parse >/dev/null 2>&1
-	then
-		git -c safe.directory='*' ls-files -z --cached --others --exclude-standard
-	else
-		find . -type f ! -path './build/*' ! -name '*.o' ! -name '*.bc' ! -name '*.so' -print0
-	fi | xargs -0 sh -c 'for f; do [ ! -e "$f" ] || printf "%s\0" "$f"; done' sh |
-		tar --null -T - -cf - | tar -C "$1" -xf -
-}
-
-# run COMMAND... inside, with /proc and shared memory if this machine lets us
-inside()
-{
-	_root=$1
-	shift
-	if unshare --mount --pid --fork --kill-child true 2>/dev/null
-	then
-		# shellcheck disable=SC2016
-		unshare --mount --pid --fork --kill-child sh -c '
-			root=$1
-			shift
-			mount -t proc proc "$root/proc" 2>/dev/null || true
-			mount -t tmpfs -o size=2g tmpfs "$root/dev/shm" 2>/dev/null || true
-			exec chroot "$root" "$@"' sh "$_root" "$@"
-	else
-		chroot "$_root" "$@"
-	fi
-}
+# shellcheck source=test/folder.sh
+. test/folder.sh
 
 only_prepare=
 if [ "${1:-}" = --prepare ]
@@ -155,7 +41,7 @@ passed=0
 failed=0
 for version
 do
-	prepare "$version"
+	prepare_folder "$folders/$version" "$version" libipc-run-perl
 	[ -z "$only_prepare" ] || continue
 	echo "== PostgreSQL $version"
 

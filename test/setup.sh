@@ -19,6 +19,7 @@
 WORK=
 SERVER_DATA=
 SERVER_ENV=					# what only the server process gets
+SMALL_DISK=					# a file system of 16 MB, or empty
 SETUP_DROPIN=
 CREATECLUSTER_D=/etc/postgresql-common/createcluster.d
 
@@ -303,6 +304,18 @@ make_private_server()
 	export PATH
 }
 
+# mounts a file system of 16 MB that the server's user owns; sets SMALL_DISK, or
+# leaves it empty where mounting is not allowed
+make_small_disk()
+{
+	mkdir "$WORK/small"
+	if mount -t tmpfs -o "size=16m,mode=700,uid=$(id -u "$SERVER_USER")" tmpfs "$WORK/small" \
+		2>/dev/null
+	then
+		SMALL_DISK=$WORK/small
+	fi
+}
+
 # "make install" of the module built in folder $1 into the private tree
 install_private()
 {
@@ -360,6 +373,8 @@ cleanup()
 	remove_dropin
 	stop_server
 	cd /
+	[ -z "$SMALL_DISK" ] || umount "$SMALL_DISK" || umount -l "$SMALL_DISK" || true
+	SMALL_DISK=
 	if [ -n "${VECEXT_KEEP:-}" ]
 	then
 		say "kept: $WORK" >&2

@@ -91,19 +91,14 @@ locked_by_me(Buffer buffer, int mode)
 }
 
 /*
- * am_read_page
- *		Pin and lock a page; InvalidBuffer if it is not there or ok() says no.
+ * am_lock_page
+ *		Lock a pinned page; InvalidBuffer, and the pin is gone, if ok() says no.
  *
  * mode is BUFFER_LOCK_SHARE or BUFFER_LOCK_EXCLUSIVE.
  */
 Buffer
-am_read_page(Relation rel, BlockNumber blkno, int mode, AmPageOk ok, const void *arg)
+am_lock_page(Buffer buffer, int mode, AmPageOk ok, const void *arg)
 {
-	Buffer		buffer;
-
-	if (!am_block_exists(rel, blkno))
-		return InvalidBuffer;
-	buffer = ReadBuffer(rel, blkno);
 	if (locked_by_me(buffer, mode))
 	{
 		ReleaseBuffer(buffer);
@@ -114,6 +109,18 @@ am_read_page(Relation rel, BlockNumber blkno, int mode, AmPageOk ok, const void 
 		return buffer;
 	UnlockReleaseBuffer(buffer);
 	return InvalidBuffer;
+}
+
+/*
+ * am_read_page
+ *		Pin and lock a page; InvalidBuffer if it is not there or ok() says no.
+ */
+Buffer
+am_read_page(Relation rel, BlockNumber blkno, int mode, AmPageOk ok, const void *arg)
+{
+	if (!am_block_exists(rel, blkno))
+		return InvalidBuffer;
+	return am_lock_page(ReadBuffer(rel, blkno), mode, ok, arg);
 }
 
 /*--- types and values ----------------------------------------------------*/

@@ -39,6 +39,7 @@ extern void am_cache_pin(AmCached *cached);
 /* whether a locked page is what its reader expects */
 typedef bool (*AmPageOk) (Page page, const void *arg);
 
+extern Buffer am_lock_page(Buffer buffer, int mode, AmPageOk ok, const void *arg);
 extern Buffer am_read_page(Relation rel, BlockNumber blkno, int mode, AmPageOk ok,
 						   const void *arg);
 extern bool am_block_exists(Relation rel, BlockNumber blkno);

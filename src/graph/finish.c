@@ -4,7 +4,8 @@
  *	  From the graph as built to the graph as stored: fewer links per node,
  *	  every node reachable, nodes in an order that keeps neighbours together.
  *
- * One process runs these, after the last insert; none of them takes a lock.
+ * After the last insert.  graph_prune() may be run by many, the others by one;
+ * none of them takes a lock.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,16 +19,14 @@
 
 /*--- fewer links ---------------------------------------------------------*/
 
-/* the reverse links of nodes first .. last - 1 */
+/* reverse links of nodes first .. last - 1, at most "most" of each */
 typedef struct Reverse
 {
 	uint32_t	first;
 	uint32_t	last;
-	uint32_t   *count;			/* of every node of the graph */
-	uint32_t   *start;			/* of each node in the range, and the end */
-	uint32_t   *place;			/* where the node's next one goes, moving down */
-	uint32_t   *id;
-	size_t		room;			/* of id */
+	uint32_t	most;
+	uint32_t   *count;			/* of each node */
+	uint32_t   *id;				/* "most" places for each */
 } Reverse;
 
 /* reverse links considered per node */
@@ -39,73 +38,29 @@ reverse_most(const Graph *graph)
 
 /*
  * graph_prune_scratch
- *		Bytes with which graph_prune() needs one pass over the graph.
- *
- * With less it takes more passes; it needs 12 bytes per node and 64 kB.
+ *		Bytes with which graph_prune() needs one pass over the graph for so many
+ *		nodes.
  */
 size_t
-graph_prune_scratch(const Graph *graph)
+graph_prune_scratch(const Graph *graph, uint32_t nnodes)
 {
-	size_t		per_node = (3 + (size_t) list_room(graph, 0)) * sizeof(uint32_t);
-
-	return (size_t) graph_nodes(graph) * per_node + 64 * 1024;
+	return (size_t) nnodes * (1 + (size_t) reverse_most(graph)) * sizeof(uint32_t);
 }
 
-/* lay out the scratch memory; false if it is too small */
-static bool
-reverse_init(const Graph *graph, Reverse *reverse, void *scratch, size_t size)
-{
-	size_t		nnodes = graph_nodes(graph);
-	size_t		fixed = (3 * nnodes + 1) * sizeof(uint32_t);
-
-	if (size < fixed + MAX_REVERSE * sizeof(uint32_t))
-		return false;
-	reverse->count = scratch;
-	reverse->start = reverse->count + nnodes;
-	reverse->place = reverse->start + nnodes + 1;
-	reverse->id = reverse->place + nnodes;
-	reverse->room = (size - fixed) / sizeof(uint32_t);
-	return true;
-}
-
-/* how many nodes link to each, cut at reverse_most() */
+/* gather reverse links of the nodes from "first" on there is room for */
 static void
-reverse_count(const Graph *graph, Reverse *reverse)
+reverse_gather(const Graph *graph, Reverse *reverse, uint32_t first, uint32_t last,
+			   void *scratch, size_t size)
 {
 	uint32_t	nnodes = graph_nodes(graph);
-	uint32_t	most = reverse_most(graph);
+	size_t		room = size / graph_prune_scratch(graph, 1);
 
-	memset(reverse->count, 0, (size_t) nnodes * sizeof(uint32_t));
-	for (uint32_t id = 0; id < nnodes; id++)
-	{
-		const GraphList *list = node_list(graph, id, 0);
-
-		for (uint32_t i = 0; i < list->count; i++)
-		{
-			uint32_t   *count = &reverse->count[(uint32_t) list->link[i]];
-
-			*count += *count < most;
-		}
-	}
-}
-
-/* gather reverse links from node "first" on, as many nodes as there is room for */
-static void
-reverse_gather(const Graph *graph, Reverse *reverse, uint32_t first)
-{
-	uint32_t	nnodes = graph_nodes(graph);
-	uint32_t	total = 0;
-	uint32_t	last;
-
-	for (last = first; last < nnodes && total + reverse->count[last] <= reverse->room; last++)
-	{
-		reverse->start[last - first] = total;
-		total += reverse->count[last];
-		reverse->place[last - first] = total;
-	}
-	reverse->start[last - first] = total;
 	reverse->first = first;
-	reverse->last = last;
+	reverse->last = room < last - first ? first + (uint32_t) room : last;
+	reverse->most = reverse_most(graph);
+	reverse->count = scratch;
+	reverse->id = reverse->count + (reverse->last - first);
+	memset(reverse->count, 0, (reverse->last - first) * sizeof(uint32_t));
 
 	for (uint32_t id = 0; id < nnodes; id++)
 	{
@@ -113,11 +68,11 @@ reverse_gather(const Graph *graph, Reverse *reverse, uint32_t first)
 
 		for (uint32_t i = 0; i < list->count; i++)
 		{
-			uint32_t	to = (uint32_t) list->link[i];
+			uint32_t	to = (uint32_t) list->link[i] - first;
 
-			if (to >= first && to < last &&
-				reverse->place[to - first] > reverse->start[to - first])
-				reverse->id[--reverse->place[to - first]] = id;
+			/* those before "first" have wrapped around */
+			if (to < reverse->last - first && reverse->count[to] < reverse->most)
+				reverse->id[(size_t) to * reverse->most + reverse->count[to]++] = id;
 		}
 	}
 }
@@ -137,9 +92,9 @@ prune_node(GraphWorker *worker, const Reverse *reverse, uint32_t id, int links)
 
 	for (int j = 0; j < own; j++)
 		candidates[j] = link_neighbor(list->link[j]);
-	for (uint32_t r = reverse->start[i]; r < reverse->start[i + 1]; r++)
+	for (uint32_t r = 0; r < reverse->count[i]; r++)
 	{
-		uint32_t	from = reverse->id[r];
+		uint32_t	from = reverse->id[(size_t) i * reverse->most + r];
 		bool		known = from == id;
 
 		for (int j = 0; j < own && !known; j++)
@@ -157,35 +112,34 @@ prune_node(GraphWorker *worker, const Reverse *reverse, uint32_t id, int links)
 
 /*
  * graph_prune
- *		Choose each node's final level-0 links, at most "links" <= 2 * m, among
- *		its own and those that lead to it.
+ *		Choose the final level-0 links, at most "links" <= 2 * m, of nodes
+ *		first .. last - 1, among their own and those that lead to them.
  *
  * Half as many again as m search as well as the 2 * m they are chosen from.
- * Returns the number of passes, 0 if the scratch memory is too small.  tick is
- * called every few milliseconds and may leave by longjmp.
+ * Workers may do this at once for different nodes.  Returns the number of
+ * passes over the graph, 0 if the scratch memory does not do for one node.
+ * tick is called every few milliseconds and may leave by longjmp.
  */
 int
-graph_prune(GraphWorker *worker, int links, void *scratch, size_t scratch_size,
-			void (*tick) (void))
+graph_prune(GraphWorker *worker, uint32_t first, uint32_t last, int links, void *scratch,
+			size_t scratch_size, void (*tick) (void))
 {
 	const Graph *graph = worker->graph;
-	uint32_t	nnodes = graph_nodes(graph);
 	Reverse		reverse;
 	int			passes = 0;
 
-	if (!reverse_init(graph, &reverse, scratch, scratch_size))
+	if (scratch_size < graph_prune_scratch(graph, 1))
 		return 0;
-	reverse_count(graph, &reverse);
-
-	for (uint32_t first = 0; first < nnodes || passes == 0; first = reverse.last)
+	while (first < last || passes == 0)
 	{
-		reverse_gather(graph, &reverse, first);
+		reverse_gather(graph, &reverse, first, last, scratch, scratch_size);
 		for (uint32_t id = first; id < reverse.last; id++)
 		{
 			prune_node(worker, &reverse, id, links);
 			if (id % TICK_NODES == 0)
 				tick();
 		}
+		first = reverse.last;
 		passes++;
 	}
 	return passes;

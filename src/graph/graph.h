@@ -13,8 +13,8 @@
  * equal share a node.
  *
  * Life of a graph: graph_init, graph_add_chunk, then graph_insert by many
- * workers; then, by one, in this order, graph_prune, graph_connect,
- * graph_order.
+ * workers; then graph_prune by as many, each for other nodes; then, by one, in
+ * this order, graph_connect, graph_order.
  *
  *-------------------------------------------------------------------------
  */
@@ -129,9 +129,9 @@ extern int	graph_find(GraphWorker *worker, const uint8_t *code, int ef, GraphNei
 
 /*--- finishing: finish.c -------------------------------------------------*/
 
-extern size_t graph_prune_scratch(const Graph *graph);
-extern int	graph_prune(GraphWorker *worker, int links, void *scratch, size_t scratch_size,
-						void (*tick) (void));
+extern size_t graph_prune_scratch(const Graph *graph, uint32_t nnodes);
+extern int	graph_prune(GraphWorker *worker, uint32_t first, uint32_t last, int links,
+						void *scratch, size_t scratch_size, void (*tick) (void));
 extern size_t graph_connect_scratch(const Graph *graph);
 extern uint32_t graph_connect(GraphWorker *worker, int links, void *scratch, void (*tick) (void));
 extern size_t graph_order_scratch(const Graph *graph);

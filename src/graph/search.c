@@ -52,7 +52,7 @@ search_init(GraphSearch *search, int max_ef, int max_keep, void *memory)
 	search->max_keep = max_keep;
 	search->candidates = (SearchCandidate *) (void *) next;
 	next += align_up(((size_t) max_ef + 1) * sizeof(SearchCandidate));
-	search->expanded = (uint8_t *) next;
+	search->state = (uint8_t *) next;
 	next += align_up((size_t) max_ef + 1);
 	search->results = (SearchResult *) (void *) next;
 	next += align_up(((size_t) max_keep + 1) * sizeof(SearchResult));
@@ -74,12 +74,24 @@ search_start(GraphSearch *search, const SlotLayout *layout, const QuantQuery *qu
 	search->query = query;
 	search->ef = ef < search->max_ef ? ef : search->max_ef;
 	search->keep = keep < search->max_keep ? keep : search->max_keep;
-	search->ncandidates = 0;
 	search->nresults = 0;
-	search->visited_used = 0;
-	search->full = false;
 	search->nexpanded = 0;
 	search->nestimated = 0;
+	search_start_level(search, search->ef);
+}
+
+/*
+ * search_start_level
+ *		Forget candidates and what was met, and go on with ef candidates, not
+ *		more than the memory was made for.
+ */
+void
+search_start_level(GraphSearch *search, int ef)
+{
+	search->ef = ef;
+	search->ncandidates = 0;
+	search->visited_used = 0;
+	search->full = false;
 	search->epoch += 2;
 	if (search->epoch >= UINT32_MAX - 2)
 	{

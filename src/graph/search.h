@@ -16,11 +16,17 @@
 /* entries to start from: the nearest few, as estimated */
 #define SEARCH_STARTS	4
 
+/* candidates on levels above 0 */
+#define SEARCH_UPPER_EF	8
+
 typedef struct SearchCandidate
 {
 	float		distance;		/* estimated; exact without sketches */
 	uint32_t	id;
 } SearchCandidate;
+
+#define SEARCH_EXPANDED		1
+#define SEARCH_PREFETCHED	2
 
 /* a node whose own code was read */
 typedef struct SearchResult
@@ -49,7 +55,7 @@ typedef struct GraphSearch
 	int			ncandidates;
 	int			nresults;
 	SearchCandidate *candidates;	/* nearest first */
-	uint8_t    *expanded;		/* of each candidate */
+	uint8_t    *state;			/* of each candidate: SEARCH_EXPANDED ... */
 	SearchResult *results;		/* nearest first */
 	SearchVisit *visited;
 	uint32_t	visited_mask;
@@ -66,6 +72,7 @@ extern size_t search_size(int max_ef, int max_keep);
 extern void search_init(GraphSearch *search, int max_ef, int max_keep, void *memory);
 extern void search_start(GraphSearch *search, const SlotLayout *layout, const QuantQuery *query,
 						 int ef, int keep);
+extern void search_start_level(GraphSearch *search, int ef);
 extern void search_from_entry(GraphSearch *search, const uint8_t *entry, size_t size);
 extern void search_add_start(GraphSearch *search, uint32_t id, float distance);
 
@@ -110,29 +117,46 @@ search_add_candidate(GraphSearch *search, uint32_t id, float distance)
 	SearchCandidate *candidates = search->candidates;
 	int			n = search->ncandidates;
 	int			low = 0;
-	int			high = n;
 	int			moved;
 
 	if (n == search->ef && !(distance < candidates[n - 1].distance))
 		return search->ef;
 
-	while (low < high)
+	/* steps of fixed length: which way to go cannot be predicted */
+	for (int left = n; left > 0;)
 	{
-		int			middle = (low + high) / 2;
+		int			half = (left + 1) / 2;
 
-		if (candidates[middle].distance > distance)
-			high = middle;
-		else
-			low = middle + 1;
+		low += candidates[low + half - 1].distance > distance ? 0 : half;
+		left -= half;
 	}
 	moved = (n < search->ef ? n : n - 1) - low;
 	memmove(candidates + low + 1, candidates + low, (size_t) moved * sizeof(*candidates));
-	memmove(search->expanded + low + 1, search->expanded + low, (size_t) moved);
+	memmove(search->state + low + 1, search->state + low, (size_t) moved);
 	candidates[low].distance = distance;
 	candidates[low].id = id;
-	search->expanded[low] = 0;
+	search->state[low] = 0;
 	search->ncandidates += n < search->ef;
 	return low;
+}
+
+/*
+ * Which of n estimates are near enough to become candidates, in order; returns
+ * how many.
+ */
+static inline int
+search_near(const GraphSearch *search, const float *estimate, int n, uint8_t *near)
+{
+	float		limit = search->ncandidates < search->ef ? __builtin_inff() :
+		search->candidates[search->ef - 1].distance;
+	int			nnear = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		near[nnear] = (uint8_t) i;
+		nnear += estimate[i] < limit;
+	}
+	return nnear;
 }
 
 extern void search_add_result(GraphSearch *search, uint32_t id, float distance,

@@ -24,19 +24,22 @@
 
 #define GS_AHEAD	2			/* candidates prefetched */
 
-/* let the memory system start on those to be expanded next */
+/* let the memory system start on those to be expanded next, from place "from" on */
 static inline void
-GS_NAME(prefetch_next) (const GraphSearch *search, GS_CONTEXT *context, int current)
+GS_NAME(prefetch_next) (GraphSearch *search, GS_CONTEXT *context, int from)
 {
 	int			left = GS_AHEAD;
 
 	(void) context;				/* where prefetching does nothing */
-	for (int i = current + 1; i < search->ncandidates && left > 0; i++)
+	for (int i = from; i < search->ncandidates && left > 0; i++)
 	{
-		if (search->expanded[i])
+		if (search->state[i] & SEARCH_EXPANDED)
 			continue;
-		GS_PREFETCH(context, search->candidates[i].id);
 		left--;
+		if (search->state[i] & SEARCH_PREFETCHED)
+			continue;
+		search->state[i] |= SEARCH_PREFETCHED;
+		GS_PREFETCH(context, search->candidates[i].id);
 	}
 }
 
@@ -50,27 +53,29 @@ GS_NAME(add_estimated) (GraphSearch *search, const uint8_t *slot, float own, int
 	const SlotLayout *layout = search->layout;
 	const uint32_t *links = slot_links(layout, slot);
 	float		estimate[VEC_SCAN_MAX_LINKS];
+	uint8_t		near[VEC_SCAN_MAX_LINKS];
 	int			nlinks = slot_head(slot)->nlinks;
+	int			nnear;
 
 	sketch_estimate(search->query, slot + layout->sketches_offset, slot_offsets(layout, slot),
 					slot_scales(layout, slot), layout->padded_links, own, estimate);
 	search->nestimated += (uint32_t) nlinks;
+	nnear = search_near(search, estimate, nlinks, near);
 
-	for (int i = 0; i < nlinks; i++)
+	for (int i = 0; i < nnear; i++)
 	{
+		uint32_t	id = links[near[i]];
+		float		distance = estimate[near[i]];
 		SearchVisit *visit;
 		int			place;
 
-		if (search->ncandidates == search->ef &&
-			!(estimate[i] < search->candidates[search->ef - 1].distance))
+		if (id == LINK_NONE)
 			continue;
-		if (links[i] == LINK_NONE)
+		visit = search_visit(search, id);
+		if (visit == NULL || visit->epoch != search->epoch || !(distance < visit->distance))
 			continue;
-		visit = search_visit(search, links[i]);
-		if (visit == NULL || visit->epoch != search->epoch || !(estimate[i] < visit->distance))
-			continue;
-		visit->distance = estimate[i];
-		place = search_add_candidate(search, links[i], estimate[i]);
+		visit->distance = distance;
+		place = search_add_candidate(search, id, distance);
 		lowest = place < lowest ? place : lowest;
 	}
 	return lowest;
@@ -130,12 +135,12 @@ GS_NAME(run) (GraphSearch *search, GS_CONTEXT *context)
 		SearchVisit *visit;
 		const uint8_t *slot;
 
-		if (search->expanded[current])
+		if (search->state[current] & SEARCH_EXPANDED)
 		{
 			current++;
 			continue;
 		}
-		search->expanded[current] = 1;
+		search->state[current] |= SEARCH_EXPANDED;
 
 		/* a better estimate may have brought it here before */
 		visit = search_visit(search, id);
@@ -151,13 +156,16 @@ GS_NAME(run) (GraphSearch *search, GS_CONTEXT *context)
 		{
 			if (sketches)
 			{
-				GS_NAME(prefetch_next) (search, context, current);
+				GS_NAME(prefetch_next) (search, context, current + 1);
 				own = GS_DISTANCE(context, slot + layout->code_offset);
 			}
 			if (slot_head(slot)->state == SLOT_LIVE)
 				search_add_result(search, id, own, slot);
 			if (sketches)
+			{
 				lowest = GS_NAME(add_estimated) (search, slot, own, lowest);
+				GS_NAME(prefetch_next) (search, context, lowest);
+			}
 			else
 			{
 				uint32_t	links[VEC_SCAN_MAX_LINKS];
@@ -175,69 +183,126 @@ GS_NAME(run) (GraphSearch *search, GS_CONTEXT *context)
 	}
 }
 
-/* distance of an upper slot's code, infinite if there is no such slot */
-static inline float
-GS_NAME(upper_distance) (const GraphSearch *search, GS_CONTEXT *context, uint32_t id)
+/*
+ * Make an upper slot a candidate, if it is one of that level and met for the
+ * first time; returns its place.
+ */
+static inline int
+GS_NAME(add_upper) (GraphSearch *search, GS_CONTEXT *context, uint32_t id, int level)
+{
+	SearchVisit *visit = id == LINK_NONE ? NULL : search_visit(search, id);
+	const uint8_t *slot;
+	const UpperSlotHead *head;
+	int			place = search->ef;
+
+	if (visit == NULL || visit->distance < __builtin_inff())
+		return place;
+	visit->distance = 0;		/* met; only its being finite matters */
+	slot = GS_PIN_UPPER(context, id);
+	if (slot == NULL)
+		return place;
+	head = (const UpperSlotHead *) (const void *) slot;
+	if (head->level == level)
+		place = search_add_candidate(search, id,
+									 GS_DISTANCE(context, slot +
+												 search->layout->upper_code_offset));
+	GS_UNPIN_UPPER(context, id);
+	return place;
+}
+
+/* expand the candidates of a level, nearest first, until none is left */
+static void
+GS_NAME(run_level) (GraphSearch *search, GS_CONTEXT *context, int level)
+{
+	const SlotLayout *layout = search->layout;
+	int			current = 0;
+
+	while (current < search->ncandidates)
+	{
+		uint32_t	links[VEC_SCAN_MAX_LINKS];
+		uint32_t	id = search->candidates[current].id;
+		const uint8_t *slot;
+		int			lowest = current + 1;
+		int			nlinks = 0;
+
+		if (search->state[current] & SEARCH_EXPANDED)
+		{
+			current++;
+			continue;
+		}
+		search->state[current] |= SEARCH_EXPANDED;
+		slot = GS_PIN_UPPER(context, id);
+		if (slot != NULL)
+		{
+			const UpperSlotHead *head = (const UpperSlotHead *) (const void *) slot;
+
+			if (head->nlinks <= layout->upper_links && head->level == level)
+				nlinks = head->nlinks;
+			memcpy(links, slot + sizeof(*head), (size_t) nlinks * sizeof(*links));
+			GS_UNPIN_UPPER(context, id);
+		}
+		for (int i = 0; i < nlinks; i++)
+		{
+			int			place = GS_NAME(add_upper) (search, context, links[i], level);
+
+			lowest = place < lowest ? place : lowest;
+		}
+		current = lowest <= current ? lowest : current + 1;
+	}
+}
+
+/* the node of an upper slot of level 1, or LINK_NONE */
+static uint32_t
+GS_NAME(node_of_upper) (GS_CONTEXT *context, uint32_t id)
 {
 	const uint8_t *slot = GS_PIN_UPPER(context, id);
-	float		distance;
+	uint32_t	node = LINK_NONE;
 
 	if (slot == NULL)
-		return __builtin_inff();
-	distance = GS_DISTANCE(context, slot + search->layout->upper_code_offset);
+		return LINK_NONE;
+	if (((const UpperSlotHead *) (const void *) slot)->level == 1)
+		node = ((const UpperSlotHead *) (const void *) slot)->node;
 	GS_UNPIN_UPPER(context, id);
-	return distance;
+	return node;
 }
 
 /*
  * GS_NAME(descend)
- *		Walk greedily from an upper slot down to level 0 and make the node
- *		found the search's start.
+ *		Search the levels above 0, from an upper slot of that level down, and
+ *		make the nodes found the search's starts.
  *
- * level is what the index says the slot has; each level is left after at most
- * ef steps, so that damaged links cannot keep the walk going.
+ * Each level is searched with a few candidates, not one: where values lie in
+ * clusters, the nearest slot of a high level is often of another cluster than
+ * the query, and a walk that never steps away from it ends there.  A level
+ * meets at most as many slots as the visited set has room for.
  */
 static void
 GS_NAME(descend) (GraphSearch *search, GS_CONTEXT *context, uint32_t upper, int level)
 {
-	const SlotLayout *layout = search->layout;
-	float		distance = GS_NAME(upper_distance) (search, context, upper);
-	uint32_t	node = LINK_NONE;
+	SearchCandidate found[SEARCH_UPPER_EF];
+	int			ef = search->ef;
+	int			nfound = 1;
 
-	for (; level > 0; level--, upper--)
+	found[0].id = upper;
+	for (; level > 0 && nfound > 0; level--)
 	{
-		uint32_t	links[VEC_SCAN_MAX_LINKS];
-
-		for (int step = 0; step <= search->ef; step++)
-		{
-			const uint8_t *slot = GS_PIN_UPPER(context, upper);
-			const UpperSlotHead *head = (const UpperSlotHead *) (const void *) slot;
-			uint32_t	from = upper;
-			int			nlinks;
-
-			if (slot == NULL)
-				return;
-			node = head->node;
-			nlinks = head->nlinks <= layout->upper_links && head->level == level ? head->nlinks : 0;
-			memcpy(links, slot + sizeof(*head), (size_t) nlinks * sizeof(*links));
-			GS_UNPIN_UPPER(context, from);
-
-			for (int i = 0; i < nlinks; i++)
-			{
-				float		d = GS_NAME(upper_distance) (search, context, links[i]);
-
-				if (d < distance)
-				{
-					distance = d;
-					upper = links[i];
-				}
-			}
-			if (upper == from)
-				break;
-		}
+		search_start_level(search, ef < SEARCH_UPPER_EF ? ef : SEARCH_UPPER_EF);
+		for (int i = 0; i < nfound; i++)
+			GS_NAME(add_upper) (search, context, found[i].id, level);
+		GS_NAME(run_level) (search, context, level);
+		nfound = search->ncandidates;
+		memcpy(found, search->candidates, (size_t) nfound * sizeof(*found));
+		/* the slots of a node follow each other, level 1 first */
+		for (int i = 0; i < nfound; i++)
+			found[i].id = level > 1 ? found[i].id - 1 :
+				GS_NAME(node_of_upper) (context, found[i].id);
 	}
-	if (node != LINK_NONE)
-		search_add_start(search, node, distance);
+	search_start_level(search, ef);
+	for (int i = 0; i < nfound; i++)
+	{
+		if (found[i].id != LINK_NONE)
+			search_add_start(search, found[i].id, found[i].distance);
+	}
 }
 
 #undef GS_AHEAD

@@ -71,6 +71,16 @@ extern int	hnsw_max_scan_tuples;
 extern double hnsw_scan_mem_multiplier;
 
 /*
+ * The shared buffers that held the blocks of a relation last, by the lower bits
+ * of the block number: a hint.  See hnswpages.c.
+ */
+typedef struct HnswBuffers
+{
+	Buffer	   *last;			/* NULL: none known */
+	uint32		mask;
+} HnswBuffers;
+
+/*
  * An index as every operation sees it: what the build fixed, and copies of the
  * hints.  Cached per backend (am/am_index.h).
  */
@@ -95,10 +105,13 @@ typedef struct HnswIndex
 	uint32		nsegments;
 	HnswSegment segments[HNSW_MAX_SEGMENTS];
 
+	HnswBuffers pages;			/* where the index's blocks were last */
+	HnswBuffers rows;			/* and the table's */
+
 	uint32		insert_node;	/* where this backend took its last slot; 0: nowhere */
 } HnswIndex;
 
-/* hnswindex.c: opening, addresses, checked page access */
+/* hnswindex.c: opening, addresses */
 extern HnswIndex *hnsw_open(Relation rel);
 extern void hnsw_refresh(HnswIndex *index, Relation rel);
 extern void hnsw_layout(const HnswParams *params, const QuantModel *model, SlotLayout *layout);
@@ -107,11 +120,25 @@ extern bool hnsw_locate(const HnswIndex *index, uint32 node, BlockNumber *blkno,
 extern bool hnsw_locate_refine(const HnswIndex *index, uint32 node, BlockNumber *blkno,
 							   int *offset);
 extern uint32 hnsw_node_at(const HnswIndex *index, BlockNumber blkno, int slot);
+
+/* hnswpages.c: checked page access */
 extern Buffer hnsw_read(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind);
 extern Buffer hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind);
 extern uint8_t *hnsw_slot(const HnswIndex *index, Page page, int slot);
 extern void hnsw_page_init(Page page, HnswPageKind kind, Size used);
 #define hnsw_corrupt(rel, blkno, what)	am_corrupt(rel, blkno, what)
+extern void hnsw_make_buffers(HnswIndex *index, HnswBuffers *buffers, Relation rel);
+extern Buffer hnsw_read_known(HnswIndex *index, Relation rel, BlockNumber blkno,
+							  HnswPageKind kind);
+extern void hnsw_prefetch(const HnswIndex *index, BlockNumber blkno, Size offset, Size size);
+extern void hnsw_prefetch_row(const HnswIndex *index, const uint8_t *tid);
+
+static inline void
+hnsw_remember_buffer(HnswBuffers *buffers, BlockNumber blkno, Buffer buffer)
+{
+	if (buffers->last != NULL)
+		buffers->last[blkno & buffers->mask] = buffer;
+}
 
 /* hnswvalue.c: from a datum to what is stored, and queries */
 typedef struct HnswValue
@@ -156,6 +183,7 @@ extern void hnsw_search(HnswQuery *query, int ef, int keep);
 extern float hnsw_code_distance(HnswQuery *query, const uint8_t *code);
 extern float hnsw_pair_distance(HnswIndex *index, Relation rel, const uint8_t *a,
 								const uint8_t *b);
+extern void hnsw_prefetch_record(const HnswQuery *query, uint32 node);
 extern RefineResult hnsw_refine(HnswQuery *query, uint32 node);
 
 /* TIDs of a node, copied under lock; false if the node is not the one meant */
@@ -192,6 +220,7 @@ extern IndexBulkDeleteResult *hnswbulkdelete(IndexVacuumInfo *info, IndexBulkDel
 											 IndexBulkDeleteCallback callback, void *state);
 extern IndexBulkDeleteResult *hnswvacuumcleanup(IndexVacuumInfo *info,
 												IndexBulkDeleteResult *stats);
+extern void hnsw_note_repair(Relation rel, uint32 added);
 extern IndexScanDesc hnswbeginscan(Relation rel, int nkeys, int norderbys);
 extern void hnswrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
 					   int norderbys);

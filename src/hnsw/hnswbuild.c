@@ -7,7 +7,8 @@
  *	2. load		every row into the graph, by all participants at once; refine
  *				records go to a temporary file, for the order of nodes on pages
  *				is not known yet
- *	3. finish	choose final links, connect, order; write pages; log them
+ *	3. finish	choose final links, connect, order (hnswfinish.c); write pages
+ *				and log them (hnswwrite.c)
  *	4. insert	the rows that were put aside, as any insert does
  *
  * Put aside are rows for which maintenance_work_mem had no room, and those
@@ -38,6 +39,12 @@
 #define USUAL_CHUNK_SHIFT	13
 #define PARTS_OF_MEMORY		32	/* a chunk is at most one of so many */
 #define LINE				64
+
+/* phases of the participants' barrier */
+#define PHASE_LOAD			0
+#define PHASE_LINKS			1
+#define PHASE_ORDER			2
+#define PHASE_WRITE			3
 
 /*
  * hnsw_build_tick
@@ -131,20 +138,7 @@ hnsw_build_attach(HnswBuild *build)
 		build->floats = get_memory(build, sizeof(float) * dim);
 		build->nav = get_memory(build, sizeof(float) * dim);
 		build->record = get_memory(build, build->index.params.refine_size + 1);
-		if (build->index.params.refine_size > 0)
-			build->records = hnsw_build_file(build, "records", build->participant, true);
 	}
-}
-
-/* bytes per node that are taken after the scan, when the graph is finished */
-static Size
-finish_bytes(const HnswBuild *build)
-{
-	const QuantModel *model = build->index.model;
-	Size		sketch = model == NULL ? 0 : sizeof(float) * model->sketch_dims;
-
-	/* places, order, first upper slots; then either lists of links or sketches */
-	return 4 * sizeof(uint32) + Max(sketch, 4 * sizeof(uint32));
 }
 
 /* size of chunks: a small part of the memory, yet few enough for all of it */
@@ -324,6 +318,8 @@ write_record(HnswBuild *build, struct varlena *plain)
 	HnswValue	value = {.plain = plain, .floats = build->floats};
 
 	hnsw_record_encode(&build->index, &value, build->record);
+	if (build->records == NULL)
+		build->records = hnsw_build_file(build, "records", build->participant, true);
 	BufFileWrite(build->records, build->record, build->index.params.refine_size);
 	build->nrecords++;
 }
@@ -351,7 +347,7 @@ insert_into_graph(HnswBuild *build, ItemPointer tid, struct varlena *plain)
 	/* the value of a row without a node is not needed; a new block starts anew */
 	if (outcome != GRAPH_INSERTED && build->index.model == NULL)
 		build->block_used = mark < build->block_used ? mark : 0;
-	if (outcome == GRAPH_INSERTED && build->records != NULL)
+	if (outcome == GRAPH_INSERTED && build->index.params.refine_size > 0)
 		write_record(build, plain);
 	return outcome != GRAPH_FULL;
 }
@@ -402,13 +398,11 @@ export_file(BufFile **file)
 	*file = NULL;
 }
 
-/*
- * hnsw_build_scan
- *		A participant's part of the table scan; all of it if scan is NULL.
- */
-void
-hnsw_build_scan(HnswBuild *build, struct TableScanDescData *scan)
+/* a participant's part of the table scan; all of it if it is not parallel */
+static void
+load(HnswBuild *build, ParallelTableScanDesc parallel)
 {
+	TableScanDesc scan = parallel ? table_beginscan_parallel(build->heap, parallel) : NULL;
 	HnswBuildShared *shared = build->shared;
 	double		rows;
 
@@ -433,16 +427,20 @@ report_memory(const HnswBuild *build)
 	HnswBuildShared *shared = build->shared;
 	uint64		full = pg_atomic_read_u64(&shared->rows_full);
 	uint64		all = pg_atomic_read_u64(&shared->rows_done);
-	double		per_row = (double) shared->chunk_size /
-		((double) ((Size) 1 << shared->graph_params.chunk_shift)) + (double) build->reserve;
+	double		nodes = ldexp(1, shared->graph_params.chunk_shift);
+	double		chunks = ceil((double) all * 1.05 / nodes);
 	double		needed;
 
 	if (full == 0)
 		return;
+	needed = chunks * ((double) shared->chunk_size + nodes * (double) build->reserve) +
+		shared->block_size;
 	if (build->index.model == NULL)
-		per_row += (double) build->sample.value_mean + 8;
-	needed = ceil((per_row * (double) all * 1.05 + shared->chunk_size + shared->block_size) /
-				  (1024 * 1024)) + 2;
+		needed += (double) all * 1.05 * ((double) build->sample.value_mean + 8);
+	needed = ceil(needed / (1024 * 1024)) + 2;
+
+	/* a guess, but never what there is already */
+	needed = Max(needed, floor(maintenance_work_mem / 1024.0) + 1);
 	ereport(NOTICE,
 			(errmsg("hnsw graph no longer fits into maintenance_work_mem after " UINT64_FORMAT
 					" tuples", all - full),
@@ -450,26 +448,6 @@ report_memory(const HnswBuild *build)
 					   full),
 			 errhint("Increase maintenance_work_mem to %.0f MB to build this index in memory.",
 					 needed)));
-}
-
-/* final links; what memory is left speeds it up */
-static void
-finish_graph(HnswBuild *build)
-{
-	Graph	   *graph = &build->graph;
-	Size		size = graph_prune_scratch(graph);
-	Size		least = (Size) graph_nodes(graph) * 16 + 128 * 1024;
-	Size		left = build->limit > build->used ? build->limit - build->used : 0;
-	int			links = build->index.layout.links;
-	void	   *scratch;
-
-	size = Min(size, Max(left, least));
-	size = Max(size, graph_connect_scratch(graph));
-	scratch = MemoryContextAllocHuge(build->context, size);
-	if (graph_prune(&build->worker, links, scratch, size, hnsw_build_tick) == 0)
-		elog(ERROR, "not enough memory to choose links");
-	graph_connect(&build->worker, links, scratch, hnsw_build_tick);
-	pfree(scratch);
 }
 
 /* one participant's rows that were put aside */
@@ -542,44 +520,99 @@ init_shared(HnswBuild *build)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
 	pg_atomic_init_u32(&shared->next_block, 0);
-	pg_atomic_init_u32(&shared->next_participant, 1);
+	BarrierInit(&shared->barrier, 0);
+	pg_atomic_init_u64(&shared->next_links, 0);
+	pg_atomic_init_u64(&shared->next_coords, 0);
+	pg_atomic_init_u64(&shared->next_nav, 0);
+	pg_atomic_init_u64(&shared->next_refine, 0);
+	pg_atomic_init_u64(&shared->nodes_written, 0);
 	pg_atomic_init_u64(&shared->rows_done, 0);
 	pg_atomic_init_u64(&shared->rows_aside, 0);
 	pg_atomic_init_u64(&shared->rows_full, 0);
 	pg_atomic_init_u64(&shared->heap_rows, 0);
 	pg_atomic_init_u32(&shared->broken_hot_chain, 0);
 	choose_chunks(build);
-	build->reserve = finish_bytes(build);
+	build->reserve = hnsw_finish_bytes(build);
 	build->used = graph_worker_size(&shared->graph_params);
 }
 
-/* an empty graph, in this process alone */
-static void
-init_graph(HnswBuild *build)
+/* wait for the other participants; returns the phase that follows */
+static int
+next_phase(HnswBuild *build)
 {
-	build->shared->control.entry = GRAPH_NONE;
-	hnsw_build_attach(build);
+	BarrierArriveAndWait(&build->shared->barrier, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
+	return BarrierPhase(&build->shared->barrier);
+}
+
+/* the leader: from here on progress is that of another phase */
+static void
+show_phase(HnswBuild *build, int phase, uint64 total)
+{
+	if (build->participant != 0)
+		return;
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) total);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase);
+}
+
+/* serial: memory for what comes after the load */
+static void
+get_finish_memory(HnswBuild *build)
+{
+	uint32		nnodes = graph_nodes(&build->graph);
+
+	build->shared->spare = build->limit > build->used ? build->limit - build->used : 0;
+	hnsw_finish_map(build, get_memory(build, hnsw_finish_area(build, nnodes)), nnodes);
+}
+
+/*
+ * hnsw_build_participate
+ *		All a participant does, from the phase on in which it attached to the
+ *		barrier; README.md has the phases.
+ */
+void
+hnsw_build_participate(HnswBuild *build, ParallelTableScanDesc scan, int phase)
+{
+	HnswBuildShared *shared = build->shared;
+	bool		leader = build->participant == 0;
+
+	if (phase == PHASE_LOAD)
+	{
+		load(build, scan);
+		phase = next_phase(build);
+		if (!build->parallel)
+			get_finish_memory(build);
+	}
+	if (phase == PHASE_LINKS)
+	{
+		show_phase(build, HNSW_PHASE_FINISH, graph_nodes(&build->graph));
+		hnsw_finish_links(build);
+		phase = next_phase(build);
+	}
+	if (phase == PHASE_ORDER)
+	{
+		if (leader)
+			hnsw_finish_order(build);
+		phase = next_phase(build);
+	}
+	if (phase == PHASE_WRITE)
+	{
+		show_phase(build, HNSW_PHASE_WRITE, shared->plan.nnodes);
+		if (leader)
+			hnsw_write_rest(build);
+		hnsw_write_units(build);
+		if (leader)
+			next_phase(build);
+	}
+	BarrierDetach(&shared->barrier);
 }
 
 static void
 build_serially(HnswBuild *build)
 {
-	init_graph(build);
-	hnsw_build_scan(build, NULL);
-}
-
-/* from the graph, complete, to an index, complete */
-static void
-finish_build(HnswBuild *build)
-{
-	report_memory(build);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, HNSW_PHASE_FINISH);
-	finish_graph(build);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, HNSW_PHASE_WRITE);
-	hnsw_write(build, MAIN_FORKNUM);
-	if (build->records != NULL)
-		BufFileClose(build->records);
-	insert_aside(build);
+	build->shared->control.entry = GRAPH_NONE;
+	hnsw_build_attach(build);
+	hnsw_build_participate(build, NULL, BarrierAttach(&build->shared->barrier));
 }
 
 /*
@@ -616,12 +649,16 @@ hnswbuild(Relation heap, Relation rel, IndexInfo *info)
 	if (workers > 0)
 		leader = hnsw_parallel_begin(build, workers);
 	if (leader != NULL)
-		hnsw_parallel_scan(leader, build);
+		hnsw_parallel_run(leader, build);
 	else
 		build_serially(build);
-	finish_build(build);
-
 	shared = build->shared;
+	report_memory(build);
+	hnsw_write_meta(build);
+	if (build->records != NULL)
+		BufFileClose(build->records);
+	insert_aside(build);
+
 	info->ii_BrokenHotChain |= pg_atomic_read_u32(&shared->broken_hot_chain) != 0;
 	result->heap_tuples = (double) pg_atomic_read_u64(&shared->heap_rows);
 	result->index_tuples = (double) pg_atomic_read_u64(&shared->rows_done);
@@ -655,5 +692,5 @@ hnswbuildempty(Relation rel)
 	else
 		hnsw_choose_exact_size(index->metric, &index->params, 0);
 	hnsw_set_model(index, rel, model);
-	hnsw_write(build, INIT_FORKNUM);
+	hnsw_write_empty(build, INIT_FORKNUM);
 }

@@ -7,6 +7,7 @@
  *	hnswtrain.c		a sample of the table; the model
  *	hnswbuild.c		the build: rows into the graph, serial or as a participant
  *	hnswparallel.c	starting and ending parallel workers
+ *	hnswfinish.c	final links, order, addresses
  *	hnswwrite.c		from the graph to pages
  *
  *-------------------------------------------------------------------------
@@ -16,9 +17,11 @@
 
 #include "hnsw/hnsw.h"
 
+#include "access/relscan.h"
 #include "graph/graph.h"
 #include "nodes/execnodes.h"
 #include "port/atomics.h"
+#include "storage/barrier.h"
 #include "storage/buffile.h"
 #include "storage/dsm.h"
 #include "storage/sharedfileset.h"
@@ -37,6 +40,28 @@ typedef struct HnswTrailer
 	uint64		hash[2];		/* of the plain value: equal hashes are equal values */
 	uint64		where;			/* its refine record, or its exact value */
 } HnswTrailer;
+
+/* pages that are taken, written and logged together: one WAL record's */
+#define HNSW_UNIT_PAGES		32
+
+/* of a node without levels above 0 */
+#define HNSW_NO_UPPER		UINT32_MAX
+
+/* where everything goes */
+typedef struct HnswPlan
+{
+	uint32		nnodes;
+	uint32		nupper;			/* upper slots */
+	uint64		ntids;			/* tids slots */
+	BlockNumber model_start;
+	BlockNumber entry_start;
+	BlockNumber nav_start;
+	BlockNumber refine_start;
+	BlockNumber upper_start;
+	BlockNumber value_start;
+	BlockNumber tids_start;
+	BlockNumber end;
+} HnswPlan;
 
 /*
  * State of a build that all participants see: in dynamic shared memory if
@@ -61,7 +86,16 @@ typedef struct HnswBuildShared
 	uint32		nblocks;
 	pg_atomic_uint32 next_block;
 
-	pg_atomic_uint32 next_participant;
+	/* after the load; README.md has the phases */
+	Barrier		barrier;
+	Size		spare;			/* memory for reverse links */
+	HnswPlan	plan;
+	pg_atomic_uint64 next_links;	/* node */
+	pg_atomic_uint64 next_coords;	/* node */
+	pg_atomic_uint64 next_nav;	/* unit of pages */
+	pg_atomic_uint64 next_refine;	/* unit of pages */
+	pg_atomic_uint64 nodes_written;
+
 	pg_atomic_uint64 rows_done; /* indexed or put aside, for progress */
 	pg_atomic_uint64 rows_aside;	/* did not fit, or have no distance */
 	pg_atomic_uint64 rows_full; /* of these: did not fit */
@@ -97,6 +131,14 @@ typedef struct HnswBuild
 	Size		limit;
 	Size		reserve;		/* per node, for the time after the scan */
 
+	/* by "place": a node's id on pages.  By "node": its id in the graph */
+	uint32	   *order;			/* node at a place */
+	uint32	   *place;			/* of a node */
+	uint32	   *upper;			/* number of a node's first upper slot */
+	BlockNumber *rest;			/* exact: first value page of the node at a place */
+	uint32	   *unit_tids;		/* first tids slot of each unit of nav pages */
+	float	   *coords;			/* sketched coordinates, by node */
+
 	/* exact values */
 	uint8_t   **blocks;
 	uint32		block_room;		/* of the array */
@@ -127,7 +169,7 @@ extern void hnsw_train(HnswBuild *build, const QuantConfig *config);
 
 /* hnswbuild.c */
 extern void hnsw_build_attach(HnswBuild *build);
-extern void hnsw_build_scan(HnswBuild *build, struct TableScanDescData *scan);
+extern void hnsw_build_participate(HnswBuild *build, ParallelTableScanDesc scan, int phase);
 extern void hnsw_build_tick(void);
 extern const struct varlena *hnsw_build_value(const HnswBuild *build, const uint8_t *code);
 extern BufFile *hnsw_build_file(HnswBuild *build, const char *what, int participant,
@@ -143,10 +185,22 @@ hnsw_trailer(const HnswBuild *build, const uint8_t *code)
 typedef struct HnswLeader HnswLeader;
 
 extern HnswLeader *hnsw_parallel_begin(HnswBuild *build, int workers);
-extern void hnsw_parallel_scan(HnswLeader *leader, HnswBuild *build);
+extern void hnsw_parallel_run(HnswLeader *leader, HnswBuild *build);
 extern void hnsw_parallel_end(HnswLeader *leader);
 
+/* hnswfinish.c */
+extern Size hnsw_finish_area(const HnswBuild *build, Size nodes);
+extern Size hnsw_finish_bytes(const HnswBuild *build);
+extern void hnsw_finish_map(HnswBuild *build, void *area, Size nodes);
+extern void hnsw_finish_links(HnswBuild *build);
+extern void hnsw_finish_order(HnswBuild *build);
+extern void hnsw_finish_empty(HnswBuild *build, HnswPlan *plan, ForkNumber fork);
+extern uint32 hnsw_tids_slots(const HnswBuild *build, uint32 node);
+
 /* hnswwrite.c */
-extern void hnsw_write(HnswBuild *build, ForkNumber fork);
+extern void hnsw_write_units(HnswBuild *build);
+extern void hnsw_write_rest(HnswBuild *build);
+extern void hnsw_write_meta(HnswBuild *build);
+extern void hnsw_write_empty(HnswBuild *build, ForkNumber fork);
 
 #endif							/* VECEXT_HNSWBUILD_H */

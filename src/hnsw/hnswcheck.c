@@ -94,7 +94,10 @@ check_f1(Check *check)
 	return true;
 }
 
-/* F2: a block is of the kind its place demands */
+/*
+ * F2: a block is of the kind its place demands.  False without a report: an empty
+ * page of a segment that was never finished.
+ */
 static bool
 check_f2(Check *check)
 {
@@ -103,7 +106,12 @@ check_f2(Check *check)
 	bool		ok = kind == expected;
 
 	if (expected == KIND_ANY)
+	{
 		ok = kind == HNSW_PAGE_UPPER || kind == HNSW_PAGE_TIDS || kind == HNSW_PAGE_VALUE;
+		if (!ok && (kind == HNSW_PAGE_NAV || kind == HNSW_PAGE_REFINE) &&
+			((PageHeader) check->page)->pd_lower == HNSW_PAGE_START)
+			return false;
+	}
 	if (!ok)
 		am_report(check->report, "F2", check->blkno, "page of kind %d where %d should be", kind,
 				  expected);
@@ -113,8 +121,8 @@ check_f2(Check *check)
 }
 
 /*
- * Copy a page; false, reported, if it is not what it should be.  Zeros are
- * allowed outside of segments, where a crash can leave them.
+ * Copy a page; false, reported, if it is not what it should be.  Zeros and empty
+ * pages are allowed outside of segments, where a crash can leave them.
  */
 static bool
 load_page(Check *check, BlockNumber blkno)
@@ -271,9 +279,9 @@ record_floats(Check *check, uint8_t *record)
 	return ok;
 }
 
-/* whether the code is that of the floats: not farther than it says itself */
+/* whether the code is that of the floats: not farther than it says itself, and "slack" */
 static bool
-code_fits(Check *check, const uint8_t *code)
+code_fits(Check *check, const uint8_t *code, double slack)
 {
 	HnswIndex  *index = check->index;
 	NavHead		head;
@@ -290,7 +298,27 @@ code_fits(Check *check, const uint8_t *code)
 		sum += d * d;
 		norm += (double) check->nav[i] * check->nav[i];
 	}
-	return sqrt(sum) <= head.residual * 1.001 + 1e-4 * sqrt(norm) + 1e-6;
+	return sqrt(sum) <= head.residual * 1.001 + slack + 1e-4 * sqrt(norm) + 1e-6;
+}
+
+/* the same by a record that is itself rounded; a zero vector has no direction */
+static bool
+record_fits(Check *check, const uint8_t *slot, const uint8_t *record)
+{
+	HnswIndex  *index = check->index;
+	int			dim = index->params.dim;
+	double		slack = refine_decode(index->params.refine, record, dim, check->floats);
+	double		norm = 0;
+
+	for (int i = 0; i < dim; i++)
+		norm += (double) check->floats[i] * check->floats[i];
+	if (!isfinite(norm) || !(slack >= 0))
+		return false;
+	if (hnsw_is_apart(index, slot_head(slot)))
+		return true;
+	if (index->params.metric == VEC_METRIC_COSINE)
+		slack /= Max(sqrt(norm), 1e-30);
+	return code_fits(check, slot + index->layout.code_offset, slack * 1.01);
 }
 
 /* H2: code and refine record of a node are of one value */
@@ -309,14 +337,10 @@ check_h2(Check *check, uint32 node, const uint8_t *slot)
 	{
 		ok = record_floats(check, record);
 		ok = ok && (hnsw_is_apart(index, slot_head(slot)) ||
-					code_fits(check, slot + index->layout.code_offset));
+					code_fits(check, slot + index->layout.code_offset, 0));
 	}
 	else if (ok)
-	{
-		memset(check->floats, 0, sizeof(float) * (Size) index->params.dim);
-		ok = isfinite(refine_distance(index->params.refine, QUANT_L2, check->floats, 0, record,
-									  index->params.dim).distance);
-	}
+		ok = record_fits(check, slot, record);
 	if (!ok)
 		am_report(check->report, "H2", check->blkno,
 				  "the code of node %u is not that of its refine record", node);

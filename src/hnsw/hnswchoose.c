@@ -61,8 +61,12 @@ hnsw_repair_init(HnswVacuum *vacuum, Size memory)
 
 	init_copies(vacuum, &vacuum->navs, false, memory / 16 * 15);
 	init_copies(vacuum, &vacuum->uppers, true, memory / 16);
-	vacuum->nav = MemoryContextAllocZero(vacuum->context, sizeof(float) * index->params.dim);
-	vacuum->from = MemoryContextAllocZero(vacuum->context, sizeof(float) * QUANT_MAX_SKETCH);
+	if (index->model != NULL)
+	{
+		/* of compact codes alone: a sparsevec may have a thousand million dimensions */
+		vacuum->nav = MemoryContextAllocZero(vacuum->context, sizeof(float) * index->params.dim);
+		vacuum->from = MemoryContextAllocZero(vacuum->context, sizeof(float) * QUANT_MAX_SKETCH);
+	}
 	vacuum->code = MemoryContextAlloc(vacuum->context, MAXALIGN(index->layout.code_size));
 	vacuum->room_uppers = 64;
 	vacuum->dead_uppers = MemoryContextAlloc(vacuum->context,

@@ -7,7 +7,10 @@
  * page is read, so damaged ones cannot disturb planning.
  *
  * The start-up cost is that of the first batch, the total that of returning
- * every row; for LIMIT the planner takes the share between them.
+ * every row, or all that hnsw.max_scan_tuples lets it return; for LIMIT the
+ * planner takes the share between them.  Where that setting lets the index
+ * return fewer rows than the query asks for, the cost of the search that would
+ * return them is added, so that it is chosen.
  *
  *-------------------------------------------------------------------------
  */
@@ -126,16 +129,49 @@ query_cost(const Shape *shape)
 	return floats / FLOATS_PER_OPERATOR * cpu_operator_cost;
 }
 
-/* cost of returning every row: searches that double, then the sweep */
+/* cost of returning so many rows: searches that double, then the sweep */
 static double
-all_rows_cost(const Shape *shape, double first)
+all_rows_cost(const Shape *shape, double rows, double first)
 {
-	double		rows = Max(shape->nodes, 1);
-	double		sweep = shape->pages * shape->page_cost +
+	double		sweep = rows < shape->nodes ? 0 : shape->pages * shape->page_cost +
 		rows * (shape->dim / FLOATS_PER_OPERATOR + PAGE_OPERATORS) * cpu_operator_cost;
 
 	/* each row costs as much as in the first batch, and again what led to it */
 	return Max(first, Max(sweep, rows / Max(hnsw_ef_search, 1) * first * 2));
+}
+
+/*
+ * How many rows of the index the query asks for: its LIMIT, and those that the
+ * filter will drop.  0 if that is not known: in a join, or when the LIMIT is a
+ * parameter or that of a cursor.
+ */
+static double
+rows_asked_for(PlannerInfo *root, IndexPath *path)
+{
+	RelOptInfo *rel = path->indexinfo->rel;
+	double		passing = path->path.param_info ? path->path.param_info->ppi_rows : rel->rows;
+	double		tuples = Max(path->indexinfo->tuples, 1);
+
+	if (root->limit_tuples < 0 && root->tuple_fraction == 0)
+		return tuples;
+	if (root->limit_tuples < 0 || bms_membership(root->all_baserels) == BMS_MULTIPLE)
+		return 0;
+	return Min(tuples, root->limit_tuples * tuples / Max(passing, 1));
+}
+
+/* cost of the exact search: every row read, its distance computed and kept or not */
+static double
+exact_cost(PlannerInfo *root, IndexPath *path)
+{
+	RelOptInfo *rel = path->indexinfo->rel;
+	QualCost	distance;
+	double		page;
+
+	cost_qual_eval(&distance, path->indexorderbys, root);
+	get_tablespace_page_costs(rel->reltablespace, NULL, &page);
+	return rel->pages * page +
+		Max(rel->tuples, 1) * (cpu_tuple_cost + rel->baserestrictcost.per_tuple +
+							   distance.per_tuple + 4 * cpu_operator_cost);
 }
 
 /*
@@ -152,6 +188,8 @@ hnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_c
 	GenericCosts costs = {0};
 	Shape		shape = {0};
 	double		first;
+	double		most;
+	double		rows;
 
 	if (path->indexorderbys == NIL)
 	{
@@ -175,9 +213,21 @@ hnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_c
 	/* bounds: rows wait for those behind them, so more are needed */
 	first = search_cost(&shape, hnsw_ef_search * (shape.recheck ? 2.2 : 1.1) + 4);
 
+	/* a part of all is what will be asked for: all that there will be */
+	most = hnsw_iterative_scan == HNSW_ITERATIVE_OFF ? hnsw_ef_search : hnsw_max_scan_tuples;
+	rows = Max(shape.nodes, 1);
+	if (root->limit_tuples < 0 && root->tuple_fraction > 0)
+		rows = Min(rows, most);
+
 	*startup = costs.indexStartupCost + query_cost(&shape) + first;
-	*total = costs.indexStartupCost + query_cost(&shape) + all_rows_cost(&shape, first) +
-		shape.nodes * cpu_index_tuple_cost;
+	*total = *startup + all_rows_cost(&shape, rows, first) - first + rows * cpu_index_tuple_cost;
+
+	/* "off" is a wish for no more than the first batch */
+	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF && rows_asked_for(root, path) > most)
+	{
+		*startup += exact_cost(root, path);
+		*total += exact_cost(root, path);
+	}
 	*selectivity = costs.indexSelectivity;
 	*correlation = 0;
 	*pages = shape.pages;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * hnswindex.c
- *	  Opening an index, and reaching its pages.
+ *	  Opening an index, and where in it a node is.
  *
  * What the build fixed (parameters, model, layout) is read once per backend
  * and storage.  Every open reads the metapage again, for that is where hints
@@ -18,76 +18,6 @@
 #include "utils/rel.h"
 
 static const char am_name[] = "hnsw";
-
-/*--- pages ---------------------------------------------------------------*/
-
-/* whether a page is one of ours, of that kind, and sound enough to be used */
-static bool
-page_ok(Page page, const void *arg)
-{
-	HnswPageKind kind = *(const HnswPageKind *) arg;
-	const PageHeaderData *header = (const PageHeaderData *) page;
-	const HnswPageOpaqueData *opaque;
-
-	if (header->pd_special != BLCKSZ - sizeof(HnswPageOpaqueData) ||
-		header->pd_lower < HNSW_PAGE_START || header->pd_lower > header->pd_special)
-		return false;
-	opaque = (const HnswPageOpaqueData *) ((const char *) page + header->pd_special);
-	return opaque->page_id == HNSW_PAGE_ID && opaque->kind == kind;
-}
-
-/*
- * hnsw_read
- *		Pin and lock a page that must exist and be of that kind.
- *
- * mode is BUFFER_LOCK_SHARE or BUFFER_LOCK_EXCLUSIVE.  Raises XX002.
- */
-Buffer
-hnsw_read(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind)
-{
-	Buffer		buffer = hnsw_read_hint(rel, blkno, mode, kind);
-
-	if (!BufferIsValid(buffer))
-		hnsw_corrupt(rel, blkno, "The page is missing or not of the kind it should be.");
-	return buffer;
-}
-
-/*
- * hnsw_read_hint
- *		As hnsw_read(), for a block that only a hint names: InvalidBuffer if it
- *		is not there or something else.
- */
-Buffer
-hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind)
-{
-	return am_read_page(rel, blkno, mode, page_ok, &kind);
-}
-
-/*
- * hnsw_page_init
- *		Make a page an empty one of that kind, with "used" zero bytes in use.
- */
-void
-hnsw_page_init(Page page, HnswPageKind kind, Size used)
-{
-	Assert(used <= HNSW_PAGE_ROOM);
-	PageInit(page, BLCKSZ, sizeof(HnswPageOpaqueData));
-	((PageHeader) page)->pd_lower = HNSW_PAGE_START + used;
-	HnswPageGetOpaque(page)->next = InvalidBlockNumber;
-	HnswPageGetOpaque(page)->kind = kind;
-	HnswPageGetOpaque(page)->page_id = HNSW_PAGE_ID;
-}
-
-/*
- * hnsw_slot
- *		Address of a nav slot on its page; slot < slots_per_page.
- */
-uint8_t *
-hnsw_slot(const HnswIndex *index, Page page, int slot)
-{
-	Assert(slot >= 0 && slot < index->slots_per_page);
-	return HnswPageData(page) + (Size) slot * index->layout.size;
-}
 
 /*--- addresses -----------------------------------------------------------*/
 

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "am/am_xlog.h"
 #include "hnsw/hnswscan.h"
 #include "nodes/execnodes.h"
 #include "utils/memutils.h"
@@ -213,26 +214,27 @@ write_value(HnswInsert *insert, const uint8_t *old)
 	pfree(blocks);
 }
 
-/* part of a refine record on one page, in the record "state" */
+/* part of a refine record on one page, in the record "xlog" */
 static Buffer
-write_record_part(HnswInsert *insert, GenericXLogState *state, BlockNumber blkno, Size offset,
+write_record_part(HnswInsert *insert, AmXlog *xlog, BlockNumber blkno, Size offset,
 				  Size done, Size n)
 {
 	Buffer		buffer = hnsw_read(insert->rel, blkno, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_REFINE);
-	Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
-	uint8_t    *to = HnswPageData(page) + offset;
+	int			block = am_xlog_buffer(xlog, buffer);
+	uint8_t    *to = HnswPageData(BufferGetPage(buffer)) + offset;
 
-	hnsw_page_cover(page, to + n);
-	memcpy(to, insert->value->refine + done, n);
+	am_xlog_cover(xlog, block, to + n);
+	am_xlog_put(xlog, block, to, insert->value->refine + done, n);
 	return buffer;
 }
 
 /*
  * The refine record, into pages of the slot's WAL record if they fit, else
- * into records before it; returns how many buffers the caller must release.
+ * into records of their own: with "xlog" NULL those, before the slot's.
+ * Returns how many buffers the caller must release.
  */
 static int
-write_record(HnswInsert *insert, GenericXLogState *state, uint32 node, Buffer *buffers)
+write_record(HnswInsert *insert, AmXlog *xlog, uint32 node, Buffer *buffers)
 {
 	Size		size = insert->index->params.refine_size;
 	Size		done = 0;
@@ -246,18 +248,20 @@ write_record(HnswInsert *insert, GenericXLogState *state, uint32 node, Buffer *b
 	if (!hnsw_locate_refine(insert->index, node, &blkno, &offset))
 		elog(ERROR, "node %u has no refine record", node);
 	fits = offset + size <= RECORD_PAGES * HNSW_PAGE_ROOM;
+	if (fits != (xlog != NULL))
+		return 0;
 	while (done < size)
 	{
 		Size		n = Min(size - done, HNSW_PAGE_ROOM - (Size) offset);
 
 		if (fits)
-			buffers[nbuffers++] = write_record_part(insert, state, blkno, offset, done, n);
+			buffers[nbuffers++] = write_record_part(insert, xlog, blkno, offset, done, n);
 		else
 		{
-			GenericXLogState *own = GenericXLogStart(insert->rel);
+			AmXlog	   *own = am_xlog_start(insert->rel);
 			Buffer		buffer = write_record_part(insert, own, blkno, offset, done, n);
 
-			GenericXLogFinish(own);
+			am_xlog_finish(own);
 			UnlockReleaseBuffer(buffer);
 		}
 		blkno++;
@@ -281,12 +285,19 @@ make_live(HnswInsert *insert)
 	int			nnear = 0;
 	Buffer		buffer;
 	Buffer		refine[RECORD_PAGES];
-	GenericXLogState *state;
+	AmXlog	   *xlog;
 	BlockNumber blkno;
 	uint8_t    *slot;
+	uint8_t    *image = palloc0(index->layout.size);
+	NavSlotHead *head = (NavSlotHead *) (void *) image;
 	uint32		node;
 	int			nrefine;
 	int			slotno;
+
+	/* all that takes time, before anybody has to wait */
+	slot_init(&index->layout, image, insert->level, (uint8_t *) &insert->tid,
+			  insert->value->code);
+	hnsw_set_links(insert, image);
 
 	for (int i = 0; i < insert->ncandidates && i < 2 * NEAR_PAGES && nnear < NEAR_PAGES; i++)
 	{
@@ -302,22 +313,21 @@ make_live(HnswInsert *insert)
 		write_value(insert, slot + index->layout.code_offset);
 	hnsw_upper_write(insert, node, insert->generation);
 
-	state = GenericXLogStart(insert->rel);
-	{
-		Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
-
-		slot = hnsw_slot(index, page, slotno);
-		hnsw_page_cover(page, slot + index->layout.size);
-	}
-	slot_init(&index->layout, slot, insert->level, (uint8_t *) &insert->tid, insert->value->code);
-	((NavSlotHead *) (void *) slot)->upper = insert->upper;
-	hnsw_set_links(insert, slot);
-	nrefine = write_record(insert, state, node, refine);
-	GenericXLogFinish(state);
+	head->generation = insert->generation;
+	head->upper = insert->upper;
+	memcpy(image + index->layout.code_offset, insert->value->code, index->layout.code_size);
+	write_record(insert, NULL, node, NULL);
+	xlog = am_xlog_start(insert->rel);
+	am_xlog_buffer(xlog, buffer);
+	am_xlog_cover(xlog, 0, slot + index->layout.size);
+	am_xlog_put(xlog, 0, slot, image, index->layout.size);
+	nrefine = write_record(insert, xlog, node, refine);
+	am_xlog_finish(xlog);
 	for (int i = 0; i < nrefine; i++)
 		UnlockReleaseBuffer(refine[i]);
 	UnlockReleaseBuffer(buffer);
 	insert->node = node;
+	pfree(image);
 }
 
 /*--- entry point ---------------------------------------------------------*/

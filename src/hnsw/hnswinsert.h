@@ -69,6 +69,7 @@ typedef struct ListChoice
 	float	   *to_new;			/* from the new node to each */
 	float		new_own;		/* from the owner to the new node */
 	float		(*pair) (void *arg, int i, int j);
+	bool		(*spare) (void *arg, int i);	/* may it go?  NULL: any may */
 	void	   *arg;
 } ListChoice;
 

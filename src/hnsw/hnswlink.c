@@ -11,6 +11,7 @@
  */
 #include "hnsw/hnswinsert.h"
 
+#include "am/am_xlog.h"
 #include "common/hashfn.h"
 
 #define LINK_TRIES	3
@@ -222,6 +223,43 @@ lock_live(HnswInsert *insert, uint32 id, uint16 generation, int *slotno)
 }
 
 /*
+ * Make the links of a slot those of an image, copied from it a moment ago; the
+ * new node's slot if "node" is that.  False if the slot is not LIVE, of another
+ * generation, or its links have changed since.
+ */
+static bool
+store_image(HnswInsert *insert, uint32 node, uint8_t *image)
+{
+	const SlotLayout *layout = &insert->index->layout;
+	NavSlotHead *head = (NavSlotHead *) (void *) image;
+	int			slotno;
+	Buffer		buffer = lock_live(insert, node, head->generation, &slotno);
+	uint8_t    *slot;
+	bool		same;
+
+	if (!BufferIsValid(buffer))
+		return false;
+	slot = hnsw_slot(insert->index, BufferGetPage(buffer), slotno);
+	same = slot_head(slot)->version == head->version;
+	if (same)
+	{
+		AmXlog	   *xlog = am_xlog_start(insert->rel);
+		NavSlotHead now = *slot_head(slot);
+
+		/* rows and upper slots are not ours to change */
+		now.nlinks = head->nlinks;
+		now.version = ++head->version;
+		am_xlog_buffer(xlog, buffer);
+		am_xlog_put(xlog, 0, slot, &now, sizeof(now));
+		am_xlog_put(xlog, 0, slot + layout->links_offset, image + layout->links_offset,
+					layout->code_offset - layout->links_offset);
+		am_xlog_finish(xlog);
+	}
+	UnlockReleaseBuffer(buffer);
+	return same;
+}
+
+/*
  * hnsw_store_links
  *		Write the chosen links into the new node when it is LIVE already, unless
  *		others have linked to it meanwhile.
@@ -229,24 +267,13 @@ lock_live(HnswInsert *insert, uint32 id, uint16 generation, int *slotno)
 void
 hnsw_store_links(HnswInsert *insert)
 {
-	GenericXLogState *state;
-	uint8_t    *slot;
-	Buffer		buffer;
-	int			slotno;
+	InsertNode *own = hnsw_fetch(insert, insert->node, true);
 
-	buffer = lock_live(insert, insert->node, insert->generation, &slotno);
-	if (!BufferIsValid(buffer))
+	if (!own->usable || slot_head(own->slot)->generation != insert->generation ||
+		slot_head(own->slot)->nlinks > 0)
 		return;
-	slot = hnsw_slot(insert->index, BufferGetPage(buffer), slotno);
-	if (slot_head(slot)->nlinks == 0)
-	{
-		state = GenericXLogStart(insert->rel);
-		slot = hnsw_slot(insert->index, GenericXLogRegisterBuffer(state, buffer, 0), slotno);
-		hnsw_set_links(insert, slot);
-		((NavSlotHead *) (void *) slot)->version++;
-		GenericXLogFinish(state);
-	}
-	UnlockReleaseBuffer(buffer);
+	hnsw_set_links(insert, own->slot);
+	store_image(insert, insert->node, own->slot);
 }
 
 /*--- links back ----------------------------------------------------------*/
@@ -264,6 +291,26 @@ occluded(const ListChoice *choice, int i)
 	return false;
 }
 
+/* elements of a list, the farthest from its owner first */
+static void
+sort_farthest(const ListChoice *choice, int *order)
+{
+	for (int i = 0; i < choice->n; i++)
+	{
+		int			j = i;
+
+		for (; j > 0 && choice->own[order[j - 1]] < choice->own[i]; j--)
+			order[j] = order[j - 1];
+		order[j] = i;
+	}
+}
+
+static bool
+may_go(const ListChoice *choice, int i)
+{
+	return choice->spare == NULL || choice->spare(choice->arg, i);
+}
+
 /*
  * hnsw_choose_place
  *		Which element of a full list should give way to a new node; -1: none.
@@ -271,54 +318,42 @@ occluded(const ListChoice *choice, int i)
  * The heuristic of HNSW for one replacement: a new node to which an element
  * leads is turned away; else the farthest element goes to which the new node
  * leads, else the farthest to which another leads, else the farthest of all if
- * farther than the new node.  With force some element goes in any case.
+ * farther than the new node.  One that cannot be spared stays.  With force some
+ * element goes in any case.
  */
 int
 hnsw_choose_place(const ListChoice *choice, bool force)
 {
-	bool	   *done;
-	int			place = -1;
-	int			farthest = -1;
+	int			order[VEC_SCAN_MAX_LINKS];
 
-	for (int i = 0; i < choice->n; i++)
+	for (int i = 0; i < choice->n && !force; i++)
 	{
-		if (!force && choice->own[i] < choice->new_own && choice->to_new[i] <= choice->new_own)
+		if (choice->own[i] < choice->new_own && choice->to_new[i] <= choice->new_own)
 			return -1;
-		if (choice->own[i] > choice->new_own && choice->to_new[i] <= choice->own[i] &&
-			(place < 0 || choice->own[i] > choice->own[place]))
-			place = i;
-		if (farthest < 0 || !(choice->own[i] <= choice->own[farthest]))
-			farthest = i;
 	}
-	if (place >= 0)
-		return place;
-
-	done = palloc0(sizeof(bool) * (Size) choice->n);
-	for (int round = 0; round < choice->n; round++)
+	sort_farthest(choice, order);
+	for (int k = 0; k < choice->n && choice->own[order[k]] > choice->new_own; k++)
 	{
-		int			next = -1;
-
-		for (int i = 0; i < choice->n; i++)
-		{
-			if (!done[i] && (next < 0 || choice->own[i] > choice->own[next]))
-				next = i;
-		}
-		done[next] = true;
-		if (occluded(choice, next))
-		{
-			place = next;
-			break;
-		}
+		if (choice->to_new[order[k]] <= choice->own[order[k]] && may_go(choice, order[k]))
+			return order[k];
 	}
-	pfree(done);
-	if (place < 0 && (force || choice->own[farthest] > choice->new_own))
-		place = farthest;
-	return place;
+	for (int k = 0; k < choice->n; k++)
+	{
+		if (occluded(choice, order[k]) && may_go(choice, order[k]))
+			return order[k];
+	}
+	for (int k = 0; k < choice->n && (force || choice->own[order[k]] > choice->new_own); k++)
+	{
+		if (may_go(choice, order[k]))
+			return order[k];
+	}
+	return force ? order[0] : -1;
 }
 
 typedef struct NodeList
 {
 	HnswInsert *insert;
+	const InsertNode *owner;
 	InsertNode *node[VEC_SCAN_MAX_LINKS];
 } NodeList;
 
@@ -328,6 +363,58 @@ list_pair(void *arg, int i, int j)
 	NodeList   *list = arg;
 
 	return node_pair(list->insert, list->node[i], list->node[j]);
+}
+
+static bool
+leads_to(const SlotLayout *layout, const InsertNode *from, uint32 id)
+{
+	const uint32_t *links = slot_links(layout, from->slot);
+	bool		found = false;
+
+	/* no early end: so that it is done many at a time */
+	for (int i = 0; i < slot_head(from->slot)->nlinks; i++)
+		found |= links[i] == id;
+	return found;
+}
+
+/*
+ * Whether a list can do without a node: if the owner still leads to it in two or
+ * three steps, by the new node or by another on the list.  So what could be
+ * reached before can be reached after.
+ */
+static bool
+is_spare(HnswInsert *insert, const InsertNode *owner, uint32 id)
+{
+	const SlotLayout *layout = &insert->index->layout;
+	const uint32_t *links = slot_links(layout, owner->slot);
+
+	for (int i = 0; i < insert->nlinks; i++)
+	{
+		const InsertNode *step = insert->links[i].node;
+
+		if (step->id == id || (step != owner && leads_to(layout, step, id)))
+			return true;
+	}
+	for (int i = 0; i < slot_head(owner->slot)->nlinks; i++)
+	{
+		const InsertNode *step;
+
+		if (links[i] == id || links[i] == insert->node)
+			continue;
+		step = hnsw_fetch(insert, links[i], false);
+		if (step->usable && slot_head(step->slot)->state == SLOT_LIVE &&
+			leads_to(layout, step, id))
+			return true;
+	}
+	return false;
+}
+
+static bool
+list_spare(void *arg, int i)
+{
+	NodeList   *list = arg;
+
+	return is_spare(list->insert, list->owner, list->node[i]->id);
 }
 
 /* whether a node found near the new one, and on the list, leads to it */
@@ -363,7 +450,9 @@ find_place(HnswInsert *insert, const InsertNode *owner, float distance, bool for
 	float		own[VEC_SCAN_MAX_LINKS];
 	float		to_new[VEC_SCAN_MAX_LINKS];
 	NodeList	list;
-	ListChoice	choice = {.own = own, .to_new = to_new, .pair = list_pair, .arg = &list};
+	ListChoice	choice = {
+		.own = own, .to_new = to_new, .pair = list_pair, .spare = list_spare, .arg = &list
+	};
 
 	choice.n = slot_head(owner->slot)->nlinks;
 	choice.new_own = distance;
@@ -383,6 +472,7 @@ find_place(HnswInsert *insert, const InsertNode *owner, float distance, bool for
 		return -1;
 
 	list.insert = insert;
+	list.owner = owner;
 	for (int i = 0; i < choice.n; i++)
 	{
 		list.node[i] = hnsw_fetch(insert, links[i], false);
@@ -394,22 +484,43 @@ find_place(HnswInsert *insert, const InsertNode *owner, float distance, bool for
 	return hnsw_choose_place(&choice, force);
 }
 
+/*
+ * Link from the new node to one that lost a link to it and perhaps had no
+ * other; where there is no room, leave it to vacuum.
+ */
+static void
+adopt(HnswInsert *insert, uint32 id)
+{
+	const SlotLayout *layout = &insert->index->layout;
+	InsertNode *node = hnsw_fetch(insert, id, false);
+	InsertNode *own = hnsw_fetch(insert, insert->node, true);
+	SketchEdge	room;
+
+	if (!node->usable || !own->usable || slot_head(own->slot)->generation != insert->generation)
+		return;
+	if (slot_head(own->slot)->nlinks < layout->links)
+	{
+		slot_set_link(layout, own->slot, slot_head(own->slot)->nlinks, id,
+					  make_edge(insert, node, false, &room));
+		if (store_image(insert, insert->node, own->slot))
+			return;
+	}
+	hnsw_note_repair(insert->rel, 1);
+}
+
 /* link from a neighbor to the new node; returns whether it does now */
 static bool
 link_back(HnswInsert *insert, const InsertLink *link, bool force)
 {
+	const SlotLayout *layout = &insert->index->layout;
 	InsertNode *owner = link->node;
 	uint16		generation = slot_head(owner->slot)->generation;
 
 	for (int i = 0; i < LINK_TRIES; i++)
 	{
 		SketchEdge	room;
-		const SketchEdge *edge;
+		uint32		lost = LINK_NONE;
 		int			place;
-		int			slotno;
-		Buffer		buffer;
-		uint8_t    *slot;
-		bool		same;
 
 		if (i > 0)
 			hnsw_fetch(insert, owner->id, true);
@@ -418,26 +529,15 @@ link_back(HnswInsert *insert, const InsertLink *link, bool force)
 		place = find_place(insert, owner, link->distance, force);
 		if (place < 0)
 			return false;
-
-		edge = make_edge(insert, owner, true, &room);
-		buffer = lock_live(insert, owner->id, generation, &slotno);
-		if (!BufferIsValid(buffer))
-			return false;
-		slot = hnsw_slot(insert->index, BufferGetPage(buffer), slotno);
-		same = slot_head(slot)->version == slot_head(owner->slot)->version &&
-			slot_head(slot)->nlinks == slot_head(owner->slot)->nlinks;
-		if (same)
-		{
-			GenericXLogState *state = GenericXLogStart(insert->rel);
-
-			slot = hnsw_slot(insert->index, GenericXLogRegisterBuffer(state, buffer, 0), slotno);
-			slot_set_link(&insert->index->layout, slot, place, insert->node, edge);
-			((NavSlotHead *) (void *) slot)->version++;
-			GenericXLogFinish(state);
-		}
-		UnlockReleaseBuffer(buffer);
-		if (same)
-			return true;
+		if (force && place < slot_head(owner->slot)->nlinks)
+			lost = slot_links(layout, owner->slot)[place];
+		slot_set_link(layout, owner->slot, place, insert->node,
+					  make_edge(insert, owner, true, &room));
+		if (!store_image(insert, owner->id, owner->slot))
+			continue;
+		if (lost != LINK_NONE && !is_spare(insert, owner, lost))
+			adopt(insert, lost);
+		return true;
 	}
 	return false;
 }

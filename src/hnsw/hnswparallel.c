@@ -52,6 +52,13 @@ extern VEC_EXPORT void vecext_hnsw_build_worker(dsm_segment *seg, shm_toc *toc);
 
 /*--- memory for the graph ------------------------------------------------*/
 
+/* nodes the graph has room for */
+static Size
+all_nodes(const HnswBuildShared *shared)
+{
+	return mul_size(shared->nchunks, (Size) 1 << shared->graph_params.chunk_shift);
+}
+
 /* how many chunks and blocks: for the rows expected, within the limit */
 static Size
 choose_sizes(HnswBuild *build, int participants)
@@ -74,8 +81,9 @@ choose_sizes(HnswBuild *build, int participants)
 	if (values > 0)
 		shared->nblocks = (uint32) ceil(values * wanted / (double) shared->block_size) +
 			participants;
-	return add_size(add_size(mul_size(shared->chunk_size, shared->nchunks),
-							 mul_size(shared->block_size, shared->nblocks)), LINE);
+	return add_size(add_size(add_size(mul_size(shared->chunk_size, shared->nchunks),
+									  mul_size(shared->block_size, shared->nblocks)),
+							 hnsw_finish_area(build, all_nodes(shared))), LINE);
 }
 
 /* shared memory, or NULL with a notice if there is not enough */
@@ -126,13 +134,15 @@ release_memory(HnswLeader *leader)
 	ResourceOwnerDelete(leader->owner);
 }
 
-/* where this process sees the blocks of exact values */
+/* where this process sees all but the chunks: exact values, arrays for the end */
 static void
-map_blocks(HnswBuild *build, uint8_t *base)
+map_rest(HnswBuild *build, uint8_t *base)
 {
 	const HnswBuildShared *shared = build->shared;
 
 	base += (Size) shared->nchunks * shared->chunk_size;
+	hnsw_finish_map(build, base + (Size) shared->nblocks * shared->block_size,
+					all_nodes(shared));
 	build->block_room = shared->nblocks;
 	build->blocks = MemoryContextAlloc(build->context,
 									   mul_size(sizeof(uint8_t *), shared->nblocks + 1));
@@ -254,26 +264,29 @@ hnsw_parallel_begin(HnswBuild *build, int workers)
 }
 
 /*
- * hnsw_parallel_scan
- *		Load all rows into the graph, as one of the participants.
+ * hnsw_parallel_run
+ *		Load all rows and write the index, as one of the participants.
  */
 void
-hnsw_parallel_scan(HnswLeader *leader, HnswBuild *build)
+hnsw_parallel_run(HnswLeader *leader, HnswBuild *build)
 {
 	HnswBuildShared *shared = build->shared;
 	uint8_t    *base = memory_base(leader->memory);
+	int			phase;
 
 	shared->control.entry = GRAPH_NONE;
 	hnsw_build_attach(build);
 	for (uint32 i = 0; i < shared->nchunks; i++)
 		graph_add_chunk(&build->graph, base + (Size) i * shared->chunk_size);
-	map_blocks(build, base);
-	build->used = (Size) shared->nchunks * (shared->chunk_size +
-											((Size) 1 << shared->graph_params.chunk_shift) *
-											build->reserve);
+	map_rest(build, base);
+	build->used += shared->nchunks * shared->chunk_size + shared->nblocks * shared->block_size +
+		all_nodes(shared) * build->reserve;
+	shared->spare = build->limit > build->used ? build->limit - build->used : 0;
 
+	/* before any worker: without the leader no phase may end */
+	phase = BarrierAttach(&shared->barrier);
 	LaunchParallelWorkers(leader->pcxt);
-	hnsw_build_scan(build, table_beginscan_parallel(build->heap, leader->scan));
+	hnsw_build_participate(build, leader->scan, phase);
 	WaitForParallelWorkersToFinish(leader->pcxt);
 	for (int i = 0; i < leader->pcxt->nworkers_launched; i++)
 		InstrAccumParallelQuery(&leader->buffer_usage[i], &leader->wal_usage[i]);
@@ -309,7 +322,7 @@ attach_worker(HnswBuild *build, HnswBuildShared *shared, shm_toc *toc, dsm_segme
 	hnsw_build_attach(build);
 	for (uint32 i = 0; i < shared->nchunks; i++)
 		graph_map_chunk(&build->graph, i, base + (Size) i * shared->chunk_size);
-	map_blocks(build, base);
+	map_rest(build, base);
 }
 
 /*
@@ -341,8 +354,8 @@ vecext_hnsw_build_worker(dsm_segment *seg, shm_toc *toc)
 	attach_worker(build, shared, toc, memory);
 
 	InstrStartParallelQuery();
-	hnsw_build_scan(build, table_beginscan_parallel(build->heap,
-													shm_toc_lookup(toc, KEY_SCAN, false)));
+	hnsw_build_participate(build, shm_toc_lookup(toc, KEY_SCAN, false),
+						   BarrierAttach(&shared->barrier));
 	InstrEndParallelQuery((BufferUsage *) shm_toc_lookup(toc, KEY_BUFFER_USAGE, false) +
 						  ParallelWorkerNumber,
 						  (WalUsage *) shm_toc_lookup(toc, KEY_WAL_USAGE, false) +

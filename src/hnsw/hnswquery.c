@@ -124,7 +124,7 @@ lock_page(HnswQuery *query, Buffer *kept, BlockNumber blkno, HnswPageKind kind)
 		ReleaseBuffer(*kept);
 		*kept = InvalidBuffer;
 	}
-	*kept = hnsw_read_hint(query->rel, blkno, BUFFER_LOCK_SHARE, kind);
+	*kept = hnsw_read_known(query->index, query->rel, blkno, kind);
 	return BufferIsValid(*kept);
 }
 
@@ -138,6 +138,18 @@ pin_nav(HnswQuery *query, uint32 node)
 		!lock_page(query, &query->nav_buffer, blkno, HNSW_PAGE_NAV))
 		return NULL;
 	return hnsw_slot(query->index, BufferGetPage(query->nav_buffer), slot);
+}
+
+/* the slot will be needed soon */
+static void
+prefetch_nav(const HnswQuery *query, uint32 node)
+{
+	BlockNumber blkno;
+	int			slot;
+	Size		size = query->index->layout.size;
+
+	if (hnsw_locate(query->index, node, &blkno, &slot))
+		hnsw_prefetch(query->index, blkno, (Size) slot * size, size);
 }
 
 /* upper slots have ids made of block and place */
@@ -168,7 +180,7 @@ release_pages(HnswQuery *query)
 #define GS_CONTEXT					HnswQuery
 #define GS_PIN(context, id)			pin_nav(context, id)
 #define GS_UNPIN(context, id)		LockBuffer((context)->nav_buffer, BUFFER_LOCK_UNLOCK)
-#define GS_PREFETCH(context, id)	((void) (context))
+#define GS_PREFETCH(context, id)	prefetch_nav(context, id)
 #define GS_DISTANCE(context, code)	hnsw_code_distance(context, code)
 #define GS_PIN_UPPER(context, id)	pin_upper(context, id)
 #define GS_UNPIN_UPPER(context, id) LockBuffer((context)->upper_buffer, BUFFER_LOCK_UNLOCK)
@@ -288,6 +300,7 @@ hnsw_query(HnswIndex *index, Relation rel, Datum datum, bool isnull, int max_ef,
 
 	query->index = index;
 	query->rel = rel;
+	hnsw_make_buffers(index, &index->pages, rel);
 	query->nav_buffer = InvalidBuffer;
 	query->upper_buffer = InvalidBuffer;
 	if (index->model != NULL)
@@ -347,20 +360,44 @@ hnsw_search(HnswQuery *query, int ef, int keep)
 
 /*--- refining ------------------------------------------------------------*/
 
-/* copy a refine record, which may lie on several pages */
-static void
-read_record(HnswQuery *query, uint32 node)
+/*
+ * hnsw_prefetch_record
+ *		A node's distance will be asked for soon.
+ */
+void
+hnsw_prefetch_record(const HnswQuery *query, uint32 node)
 {
 	Size		size = query->index->params.refine_size;
-	Size		done = 0;
 	BlockNumber blkno;
 	int			offset;
 
-	if (!hnsw_locate_refine(query->index, node, &blkno, &offset))
-		elog(ERROR, "node %u has no refine record", node);
+	if (query->plain == NULL || !hnsw_locate_refine(query->index, node, &blkno, &offset))
+		return;
+	hnsw_prefetch(query->index, blkno, offset, size);
+	if (offset + size > HNSW_PAGE_ROOM)
+		hnsw_prefetch(query->index, blkno + 1, 0, offset + size - HNSW_PAGE_ROOM);
+}
+
+static Buffer
+lock_refine_page(HnswQuery *query, BlockNumber blkno)
+{
+	Buffer		buffer = hnsw_read_known(query->index, query->rel, blkno, HNSW_PAGE_REFINE);
+
+	if (!BufferIsValid(buffer))
+		hnsw_corrupt(query->rel, blkno, "The page is missing or not of the kind it should be.");
+	return buffer;
+}
+
+/* put a refine record together that lies on several pages */
+static void
+copy_record(HnswQuery *query, BlockNumber blkno, int offset)
+{
+	Size		size = query->index->params.refine_size;
+	Size		done = 0;
+
 	while (done < size)
 	{
-		Buffer		buffer = hnsw_read(query->rel, blkno++, BUFFER_LOCK_SHARE, HNSW_PAGE_REFINE);
+		Buffer		buffer = lock_refine_page(query, blkno++);
 		Size		n = Min(size - done, HNSW_PAGE_ROOM - offset);
 
 		memcpy(query->record + done, HnswPageData(BufferGetPage(buffer)) + offset, n);
@@ -368,6 +405,48 @@ read_record(HnswQuery *query, uint32 node)
 		done += n;
 		offset = 0;
 	}
+}
+
+/* distance by a record, aligned for float */
+static RefineResult
+record_distance(HnswQuery *query, const uint8_t *record)
+{
+	HnswIndex  *index = query->index;
+	const HnswParams *params = &index->params;
+	const struct varlena *value;
+	RefineResult result;
+
+	if (params->refine != REFINE_FULL)
+		return refine_distance(params->refine, (QuantMetric) params->metric, query->floats,
+							   query->norm, record, params->dim);
+	value = hnsw_check_plain(index, record, params->refine_size);
+	if (value == NULL)
+		hnsw_corrupt(query->rel, InvalidBlockNumber, "A refine record is damaged.");
+	result.distance = result.bound = index->metric->distance(query->plain, value);
+	return result;
+}
+
+/* the same for a record on one page, where it lies, or put together first */
+static RefineResult
+refine_by_record(HnswQuery *query, uint32 node)
+{
+	const HnswParams *params = &query->index->params;
+	RefineResult result;
+	BlockNumber blkno;
+	Buffer		buffer;
+	int			offset;
+
+	if (!hnsw_locate_refine(query->index, node, &blkno, &offset))
+		elog(ERROR, "node %u has no refine record", node);
+	if (offset % sizeof(float) != 0 || offset + params->refine_size > HNSW_PAGE_ROOM)
+	{
+		copy_record(query, blkno, offset);
+		return record_distance(query, query->record);
+	}
+	buffer = lock_refine_page(query, blkno);
+	result = record_distance(query, HnswPageData(BufferGetPage(buffer)) + offset);
+	UnlockReleaseBuffer(buffer);
+	return result;
 }
 
 /* by the node's own code: exact codes, and when no records are kept */
@@ -423,27 +502,14 @@ refine_by_code(HnswQuery *query, uint32 node)
 RefineResult
 hnsw_refine(HnswQuery *query, uint32 node)
 {
-	HnswIndex  *index = query->index;
-	const HnswParams *params = &index->params;
 	RefineResult result = {0, 0};
 
 	if (query->plain == NULL)
 		return result;
-	if (params->refine_size == 0)
+	if (query->index->params.refine_size == 0)
 		return refine_by_code(query, node);
 
-	read_record(query, node);
-	if (params->refine == REFINE_FULL)
-	{
-		const struct varlena *value = hnsw_check_plain(index, query->record, params->refine_size);
-
-		if (value == NULL)
-			hnsw_corrupt(query->rel, InvalidBlockNumber, "A refine record is damaged.");
-		result.distance = result.bound = index->metric->distance(query->plain, value);
-		return result;
-	}
-	return refine_distance(params->refine, (QuantMetric) params->metric, query->floats,
-						   query->norm, query->record, params->dim);
+	return refine_by_record(query, node);
 }
 
 /*--- rows of a node ------------------------------------------------------*/
@@ -467,7 +533,9 @@ hnsw_node_tids(Relation rel, HnswIndex *index, uint32 node, uint16 generation,
 	*ntids = 0;
 	if (!hnsw_locate(index, node, &blkno, &slot))
 		return false;
-	buffer = hnsw_read(rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_NAV);
+	buffer = hnsw_read_known(index, rel, blkno, HNSW_PAGE_NAV);
+	if (!BufferIsValid(buffer))
+		hnsw_corrupt(rel, blkno, "The page is missing or not of the kind it should be.");
 	head = slot_head(hnsw_slot(index, BufferGetPage(buffer), slot));
 	live = head->state == SLOT_LIVE && head->generation == generation;
 	if (live)

@@ -18,19 +18,20 @@
  */
 #include "hnsw/hnswvacuum.h"
 
-#include <math.h>
-
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
 #define ATTEMPTS		3
-#define MAX_STEPS		64		/* of the walk to a place for an isolated node */
 
 /*--- nav slots -----------------------------------------------------------*/
 
-/* write a link with its sketch into an image of a slot */
-static void
-put_link(HnswVacuum *vacuum, uint8_t *slot, int place, uint32 id)
+/*
+ * hnsw_put_link
+ *		Write a link with its sketch into an image of a nav slot; vacuum->from
+ *		was made for that slot.
+ */
+void
+hnsw_put_link(HnswVacuum *vacuum, uint8_t *slot, int place, uint32 id)
 {
 	HnswIndex  *index = vacuum->index;
 	const uint8_t *code = slot + index->layout.code_offset;
@@ -49,9 +50,12 @@ put_link(HnswVacuum *vacuum, uint8_t *slot, int place, uint32 id)
 	slot_set_link(&index->layout, slot, place, id, &edge);
 }
 
-/* make vacuum->from the sketched coordinates of a slot's own code */
-static void
-set_from(HnswVacuum *vacuum, const uint8_t *slot)
+/*
+ * hnsw_set_from
+ *		Make vacuum->from the sketched coordinates of a slot's own code.
+ */
+void
+hnsw_set_from(HnswVacuum *vacuum, const uint8_t *slot)
 {
 	HnswIndex  *index = vacuum->index;
 
@@ -62,8 +66,12 @@ set_from(HnswVacuum *vacuum, const uint8_t *slot)
 	sketch_project(index->model, vacuum->nav, vacuum->from);
 }
 
-static int
-find_link(const SlotLayout *layout, const uint8_t *slot, uint32 id)
+/*
+ * hnsw_find_link
+ *		The place of a link to "id" in a nav slot, or -1.
+ */
+int
+hnsw_find_link(const SlotLayout *layout, const uint8_t *slot, uint32 id)
 {
 	for (int i = 0; i < slot_head(slot)->nlinks; i++)
 	{
@@ -73,11 +81,14 @@ find_link(const SlotLayout *layout, const uint8_t *slot, uint32 id)
 	return -1;
 }
 
-/* a place for a link: one that leads nowhere or behind the last; -1 if full */
-static int
-find_place(const SlotLayout *layout, const uint8_t *slot)
+/*
+ * hnsw_find_place
+ *		A place for a link: one that leads nowhere or behind the last; -1 if full.
+ */
+int
+hnsw_find_place(const SlotLayout *layout, const uint8_t *slot)
 {
-	int			place = find_link(layout, slot, LINK_NONE);
+	int			place = hnsw_find_link(layout, slot, LINK_NONE);
 
 	if (place < 0 && slot_head(slot)->nlinks < layout->links)
 		place = slot_head(slot)->nlinks;
@@ -95,14 +106,18 @@ clear_others(HnswVacuum *vacuum, uint8_t *slot, const HnswChoice *kept)
 	{
 		uint32		id = slot_links(layout, slot)[i];
 
-		if (id != LINK_NONE && (!hnsw_is_chosen(kept, id) || find_link(layout, slot, id) < i))
+		if (id != LINK_NONE && (!hnsw_is_chosen(kept, id) || hnsw_find_link(layout, slot, id) < i))
 			slot_clear_link(layout, slot, i);
 	}
 }
 
-/* give an image of a nav slot the links of a choice; those it has stay in place */
-static void
-set_links(HnswVacuum *vacuum, uint8_t *slot, const HnswChoice *choice)
+/*
+ * hnsw_image_set_links
+ *		Give an image of a nav slot the links of a choice; those it has stay in
+ *		place.  Counts the version.
+ */
+void
+hnsw_image_set_links(HnswVacuum *vacuum, uint8_t *slot, const HnswChoice *choice)
 {
 	const SlotLayout *layout = &vacuum->index->layout;
 	NavSlotHead *head = (NavSlotHead *) (void *) slot;
@@ -113,15 +128,15 @@ set_links(HnswVacuum *vacuum, uint8_t *slot, const HnswChoice *choice)
 	{
 		int			place;
 
-		if (find_link(layout, slot, choice->links[i]) >= 0)
+		if (hnsw_find_link(layout, slot, choice->links[i]) >= 0)
 			continue;
-		place = find_place(layout, slot);
+		place = hnsw_find_place(layout, slot);
 		if (place < 0)
 			break;
 		if (first)
-			set_from(vacuum, slot);
+			hnsw_set_from(vacuum, slot);
 		first = false;
-		put_link(vacuum, slot, place, choice->links[i]);
+		hnsw_put_link(vacuum, slot, place, choice->links[i]);
 	}
 	while (head->nlinks > 0 && slot_links(layout, slot)[head->nlinks - 1] == LINK_NONE)
 		head->nlinks--;
@@ -139,50 +154,64 @@ repair_slot(HnswVacuum *vacuum, uint32 node, uint8_t *slot)
 				 layout->links);
 	if (hnsw_split_links(&choice, slot_links(layout, slot), slot_head(slot)->nlinks) == 0)
 		return false;
-	hnsw_gather(&choice);
-	hnsw_choose_links(&choice);
-	set_links(vacuum, slot, &choice);
+	if (choice.nlinks < hnsw_enough_links(layout))
+	{
+		hnsw_gather(&choice);
+		hnsw_choose_links(&choice);
+	}
+	hnsw_image_set_links(vacuum, slot, &choice);
 	return true;
 }
 
 /*
- * Store the links of an image in the slot it was taken from, an image of the
- * page registered with generic WAL.  False if the slot has changed since;
- * rows are not compared, for they change without a new version.
+ * hnsw_image_store_links
+ *		Make the links of a slot, on the record's only page, those of an image
+ *		taken from it.
+ *
+ * False if the slot has changed since; rows are not compared, for they change
+ * without a new version.
  */
-static bool
-store_links(const SlotLayout *layout, uint8_t *slot, const uint8_t *image)
+bool
+hnsw_image_store_links(const SlotLayout *layout, AmXlog *xlog, const uint8_t *slot,
+					   const uint8_t *image)
 {
-	NavSlotHead *head = (NavSlotHead *) (void *) slot;
 	const NavSlotHead *from = slot_head(image);
+	NavSlotHead head = *slot_head(slot);
 
-	if (head->state != SLOT_LIVE || head->generation != from->generation ||
-		(uint16) (head->version + 1) != from->version)
+	if (head.state != SLOT_LIVE || head.generation != from->generation ||
+		(uint16) (head.version + 1) != from->version)
 		return false;
-	memcpy(slot + layout->links_offset, image + layout->links_offset,
-		   layout->code_offset - layout->links_offset);
-	head->nlinks = from->nlinks;
-	head->version = from->version;
+	head.nlinks = from->nlinks;
+	head.version = from->version;
+	am_xlog_put(xlog, 0, slot, &head, sizeof(head));
+	am_xlog_put(xlog, 0, slot + layout->links_offset, image + layout->links_offset,
+				layout->code_offset - layout->links_offset);
 	return true;
 }
 
 /* without distances: remove links that lead to nothing alive */
 static void
-drop_links(HnswVacuum *vacuum, uint8_t *slot)
+drop_links(HnswVacuum *vacuum, AmXlog *xlog, const uint8_t *slot)
 {
 	const SlotLayout *layout = &vacuum->index->layout;
-	NavSlotHead *head = (NavSlotHead *) (void *) slot;
+	uint8_t    *image;
+	NavSlotHead *head;
 
-	if (head->state != SLOT_LIVE || !slot_ok(layout, slot))
+	if (slot_head(slot)->state != SLOT_LIVE || !slot_ok(layout, slot))
 		return;
+	image = palloc(layout->code_offset);
+	memcpy(image, slot, layout->code_offset);
+	head = (NavSlotHead *) (void *) image;
 	for (int i = 0; i < head->nlinks; i++)
 	{
 		uint32		id = slot_links(layout, slot)[i];
 
 		if (id != LINK_NONE && hnsw_bit(vacuum, vacuum->dead, id))
-			slot_clear_link(layout, slot, i);
+			slot_clear_link(layout, image, i);
 	}
 	head->version++;
+	am_xlog_put(xlog, 0, slot, image, layout->code_offset);
+	pfree(image);
 }
 
 /* store the changed slots of a page; true if all could be, or had to be dropped */
@@ -192,42 +221,25 @@ store_page(HnswVacuum *vacuum, BlockNumber blkno, Page copy, const bool *changed
 	HnswIndex  *index = vacuum->index;
 	Buffer		buffer = hnsw_vacuum_read(vacuum->rel, vacuum->strategy, blkno,
 										  BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_NAV);
-	GenericXLogState *state = GenericXLogStart(vacuum->rel);
-	Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
+	AmXlog	   *xlog = am_xlog_start(vacuum->rel);
 	bool		all = true;
 
+	am_xlog_buffer(xlog, buffer);
 	for (int i = 0; i < index->slots_per_page; i++)
 	{
-		uint8_t    *slot = hnsw_slot(index, page, i);
+		const uint8_t *slot = hnsw_slot(index, BufferGetPage(buffer), i);
 
-		if (!changed[i] || store_links(&index->layout, slot, hnsw_slot(index, copy, i)))
+		if (!changed[i] ||
+			hnsw_image_store_links(&index->layout, xlog, slot, hnsw_slot(index, copy, i)))
 			continue;
 		if (force)
-			drop_links(vacuum, slot);
+			drop_links(vacuum, xlog, slot);
 		else
 			all = false;
 	}
-	GenericXLogFinish(state);
+	am_xlog_finish(xlog);
 	UnlockReleaseBuffer(buffer);
 	return all;
-}
-
-/* note who is linked, by the copy of a page */
-static void
-note_linked(HnswVacuum *vacuum, Page copy)
-{
-	HnswIndex  *index = vacuum->index;
-
-	for (int i = 0; i < index->slots_per_page; i++)
-	{
-		const uint8_t *slot = hnsw_slot(index, copy, i);
-		const uint32 *links = slot_links(&index->layout, slot);
-
-		if (!slot_ok(&index->layout, slot) || slot_head(slot)->state != SLOT_LIVE)
-			continue;
-		for (int j = 0; j < slot_head(slot)->nlinks; j++)
-			hnsw_set_bit(vacuum, vacuum->linked, links[j]);
-	}
 }
 
 /* copy a nav page under a share lock */
@@ -271,7 +283,7 @@ hnsw_repair_page(HnswVacuum *vacuum, BlockNumber blkno, uint32 first_node)
 		if (!any || store_page(vacuum, blkno, copy, changed, attempt == ATTEMPTS))
 			break;
 	}
-	note_linked(vacuum, copy);
+	hnsw_note_links(vacuum, first_node, copy);
 	MemoryContextSwitchTo(old);
 }
 
@@ -305,17 +317,17 @@ store_uppers(HnswVacuum *vacuum, BlockNumber blkno, Page before, Page after)
 	HnswIndex  *index = vacuum->index;
 	Size		size = index->layout.upper_code_offset;
 	Buffer		buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_UPPER);
-	GenericXLogState *state = GenericXLogStart(vacuum->rel);
-	Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
+	AmXlog	   *xlog = am_xlog_start(vacuum->rel);
 
+	am_xlog_buffer(xlog, buffer);
 	for (int i = 0; i < index->uppers_per_page; i++)
 	{
-		UpperSlotHead *head = hnsw_upper_slot(index, page, i);
+		const UpperSlotHead *head = hnsw_upper_slot(index, BufferGetPage(buffer), i);
 
 		if (memcmp(head, hnsw_upper_slot(index, before, i), size) == 0)
-			memcpy(head, hnsw_upper_slot(index, after, i), size);
+			am_xlog_put(xlog, 0, head, hnsw_upper_slot(index, after, i), size);
 	}
-	GenericXLogFinish(state);
+	am_xlog_finish(xlog);
 	UnlockReleaseBuffer(buffer);
 }
 
@@ -503,209 +515,7 @@ hnsw_repair_entry(HnswVacuum *vacuum)
 		hnsw_bit(vacuum, vacuum->free, meta->entry_node) || meta->entry_node == LINK_NONE)
 		meta->entry_node = vacuum->best_node != LINK_NONE ? vacuum->best_node :
 			vacuum->any_live;
+	hnsw_add_start(vacuum, meta->entry_node);
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
-}
-
-/*--- nodes without links to them -----------------------------------------*/
-
-/* copy one nav slot; false if the node is not LIVE */
-static bool
-read_slot(HnswVacuum *vacuum, uint32 node, uint8_t *image)
-{
-	HnswIndex  *index = vacuum->index;
-	BlockNumber blkno;
-	int			place;
-	Buffer		buffer;
-
-	if (!hnsw_locate(index, node, &blkno, &place))
-		return false;
-	buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_NAV);
-	memcpy(image, hnsw_slot(index, BufferGetPage(buffer), place), index->layout.size);
-	UnlockReleaseBuffer(buffer);
-	return slot_ok(&index->layout, image) && slot_head(image)->state == SLOT_LIVE;
-}
-
-/* store an image with a new version; false if the slot has changed since */
-static bool
-write_slot(HnswVacuum *vacuum, uint32 node, uint8_t *image)
-{
-	HnswIndex  *index = vacuum->index;
-	BlockNumber blkno;
-	int			place;
-	Buffer		buffer;
-	GenericXLogState *state;
-	bool		stored;
-
-	if (!hnsw_locate(index, node, &blkno, &place))
-		return false;
-	((NavSlotHead *) (void *) image)->version++;
-	buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_NAV);
-	state = GenericXLogStart(vacuum->rel);
-	stored = store_links(&index->layout,
-						 hnsw_slot(index, GenericXLogRegisterBuffer(state, buffer, 0), place),
-						 image);
-	if (stored)
-		GenericXLogFinish(state);
-	else
-		GenericXLogAbort(state);
-	UnlockReleaseBuffer(buffer);
-	return stored;
-}
-
-/* links of a slot by distance from it, nearest first; returns how many live */
-static int
-rank_links(HnswVacuum *vacuum, const uint8_t *slot, SearchCandidate *ranked)
-{
-	const SlotLayout *layout = &vacuum->index->layout;
-	int			n = 0;
-
-	for (int i = 0; i < slot_head(slot)->nlinks; i++)
-	{
-		HnswCopy   *copy = hnsw_fetch_copy(vacuum, &vacuum->navs, slot_links(layout, slot)[i]);
-
-		if (copy == NULL || copy->state != SLOT_LIVE)
-			continue;
-		ranked[n].id = slot_links(layout, slot)[i];
-		ranked[n++].distance = hnsw_pair_distance(vacuum->index, vacuum->rel,
-												  slot + layout->code_offset, copy->code);
-	}
-	hnsw_sort_candidates(ranked, n);
-	return n;
-}
-
-/*
- * Link "node" from "from".  With force, the farthest link of a full list gives
- * way, and becomes one of the node's own, so that it is not cut off itself.
- */
-static bool
-attach(HnswVacuum *vacuum, uint32 from, uint32 node, bool force)
-{
-	const SlotLayout *layout = &vacuum->index->layout;
-	uint8_t    *image = palloc(layout->size);
-	uint8_t    *own = palloc(layout->size);
-
-	for (int attempt = 0; attempt < ATTEMPTS; attempt++)
-	{
-		SearchCandidate ranked[VEC_SCAN_MAX_LINKS];
-		int			place;
-
-		if (!read_slot(vacuum, from, image))
-			return false;
-		if (find_link(layout, image, node) >= 0)
-			return true;
-		place = find_place(layout, image);
-		if (place < 0)
-		{
-			int			n = force ? rank_links(vacuum, image, ranked) : 0;
-			int			own_place;
-
-			if (n == 0 || !read_slot(vacuum, node, own))
-				return false;
-			place = find_link(layout, image, ranked[n - 1].id);
-			if (find_link(layout, own, ranked[n - 1].id) < 0)
-			{
-				own_place = find_place(layout, own);
-				set_from(vacuum, own);
-				put_link(vacuum, own, own_place < 0 ? layout->links - 1 : own_place,
-						 ranked[n - 1].id);
-				if (!write_slot(vacuum, node, own))
-					continue;
-			}
-		}
-		set_from(vacuum, image);
-		put_link(vacuum, image, place, node);
-		if (write_slot(vacuum, from, image))
-			return true;
-	}
-	return false;
-}
-
-/* walk from any node to one near a code, for a node that has no links at all */
-static uint32
-walk_towards(HnswVacuum *vacuum, uint32 self, const uint8_t *code)
-{
-	HnswIndex  *index = vacuum->index;
-	uint32		at = vacuum->any_live;
-	float		best = INFINITY;
-
-	for (int step = 0; step < MAX_STEPS; step++)
-	{
-		uint32		links[VEC_SCAN_MAX_LINKS];
-		HnswCopy   *copy = hnsw_fetch_copy(vacuum, &vacuum->navs, at);
-		uint32		from = at;
-		int			n;
-
-		if (copy == NULL)
-			break;
-		n = copy->nlinks;
-		memcpy(links, copy->links, sizeof(uint32) * (Size) n);
-		for (int i = 0; i < n; i++)
-		{
-			float		distance;
-
-			copy = hnsw_fetch_copy(vacuum, &vacuum->navs, links[i]);
-			if (copy == NULL || links[i] == self || copy->state != SLOT_LIVE)
-				continue;
-			distance = hnsw_pair_distance(index, vacuum->rel, code, copy->code);
-			if (distance < best)
-			{
-				best = distance;
-				at = links[i];
-			}
-		}
-		if (at == from)
-			break;
-	}
-	return at;
-}
-
-/* links for a node that has none: those of a node near it, and that itself */
-static bool
-link_isolated(HnswVacuum *vacuum, uint32 node, uint8_t *image)
-{
-	const SlotLayout *layout = &vacuum->index->layout;
-	const uint8_t *code = image + layout->code_offset;
-	uint32		near = walk_towards(vacuum, node, code);
-	HnswChoice		choice;
-
-	if (near == LINK_NONE || near == node)
-		return false;
-	hnsw_start_choice(&choice, vacuum, &vacuum->navs, node, code, layout->links);
-	hnsw_add_candidate(&choice, near);
-	hnsw_add_walk(&choice, near);
-	hnsw_gather(&choice);
-	hnsw_choose_links(&choice);
-	set_links(vacuum, image, &choice);
-	((NavSlotHead *) (void *) image)->version--;	/* write_slot() counts */
-	return choice.nlinks > 0 && write_slot(vacuum, node, image);
-}
-
-/*
- * hnsw_relink
- *		Give a LIVE node, to which no LIVE node seems to link, a link from the
- *		nearest of its own links that has room, or from the nearest.
- *
- * Takes one page lock at a time.
- */
-void
-hnsw_relink(HnswVacuum *vacuum, uint32 node)
-{
-	MemoryContext old = MemoryContextSwitchTo(vacuum->temp);
-	uint8_t    *image = palloc(vacuum->index->layout.size);
-	SearchCandidate ranked[VEC_SCAN_MAX_LINKS];
-	int			n = 0;
-	bool		done = false;
-
-	if (read_slot(vacuum, node, image) && !hnsw_is_apart(vacuum->index, slot_head(image)))
-	{
-		n = rank_links(vacuum, image, ranked);
-		if (n == 0 && link_isolated(vacuum, node, image))
-			n = rank_links(vacuum, image, ranked);
-	}
-	for (int i = 0; i < n && !done; i++)
-		done = attach(vacuum, ranked[i].id, node, false);
-	for (int i = 0; i < n && !done; i++)
-		done = attach(vacuum, ranked[i].id, node, true);
-	MemoryContextSwitchTo(old);
 }

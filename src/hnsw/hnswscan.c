@@ -18,9 +18,12 @@
  */
 #include "compat.h"
 
+#include <float.h>
 #include <math.h>
 
+#include "access/heapam.h"
 #include "access/relscan.h"
+#include "am/am_scan.h"
 #include "catalog/pg_type.h"
 #include "hnsw/hnswscan.h"
 #include "miscadmin.h"
@@ -38,11 +41,22 @@
 
 /*
  * Results are refined in the order of their codes and only as far as rows are
- * asked for: twice as many and some more, which is where codes that rank a row
- * wrongly hardly ever put it.
+ * asked for: so many at first, and so many more, at least, when that did not
+ * do.  A row is returned when it is nearer than the next code says, less this
+ * many times the root mean square of what codes were wrong by.
  */
-#define FIRST_REFINED	24
+#define FIRST_REFINED	12
+#define MORE_REFINED	4
+#define CODE_ERRORS		3
+
+/* where distances are lower bounds, rows are returned of so many refined */
 #define RETURNED_OF_REFINED(n)	(((n) - 4) / 2)
+
+/* most candidates a scan begins with, whatever is asked of it */
+#define MAX_EFFORT		100000
+
+/* refine records fetched ahead */
+#define RECORDS_AHEAD	2
 
 #define SH_PREFIX		hnsw_seen
 #define SH_ELEMENT_TYPE	HnswSeen
@@ -153,6 +167,22 @@ prepare_query(HnswScan *so, int beam)
 	MemoryContextSwitchTo(old);
 }
 
+/* what a code was wrong by, in nav units */
+static void
+note_code_error(HnswScan *so, double distance, float by_code)
+{
+	double		error;
+
+	if (so->recheck || so->index->model == NULL)
+		return;
+	error = quant_from_sql(so->index->model, distance) - by_code;
+	if (isfinite(error))
+	{
+		so->code_errors += error * error;
+		so->ncode_errors++;
+	}
+}
+
 /*
  * Refine results up to the n-th and put them into their places behind those
  * that were returned.  What is nearer than the last returned is left for the
@@ -165,15 +195,21 @@ refine_results(HnswScan *so, int n)
 
 	n = Min(n, so->nresults);
 	hnsw_scan_room(so, so->nfound + n - so->nrefined);
+	for (int i = so->nrefined; i < Min(n, so->nrefined + RECORDS_AHEAD); i++)
+		hnsw_prefetch_record(so->query, results[i].id);
 	for (; so->nrefined < n; so->nrefined++)
 	{
 		HnswFound  *found = &so->found[so->nfound];
 
 		found->node = results[so->nrefined].id;
 		found->generation = results[so->nrefined].generation;
+		if (so->nrefined + RECORDS_AHEAD < n)
+			hnsw_prefetch_record(so->query, results[so->nrefined + RECORDS_AHEAD].id);
 		if (hnsw_scan_seen(so, found))
 			continue;
 		found->distance = hnsw_scan_distance(so, found->node);
+		hnsw_prefetch_row(so->index, results[so->nrefined].tid);
+		note_code_error(so, found->distance, results[so->nrefined].distance);
 		if (so->mode != HNSW_ITERATIVE_RELAXED && so->has_last &&
 			hnsw_found_cmp(found, &so->last) < 0)
 			continue;
@@ -182,11 +218,27 @@ refine_results(HnswScan *so, int n)
 	hnsw_scan_sort(so->found + so->next, so->nfound - so->next);
 }
 
+/*
+ * No unrefined result of the search is expected to be nearer than this, in SQL
+ * units.
+ */
+static double
+next_distance(const HnswScan *so)
+{
+	const QuantModel *model = so->index->model;
+	double		next = so->query->search.results[so->nrefined].distance;
+
+	if (model == NULL)
+		return next - fabs(next) * FLT_EPSILON;
+	if (so->ncode_errors > 0)
+		next -= CODE_ERRORS * sqrt(so->code_errors / so->ncode_errors);
+	return quant_to_sql(model, (float) next);
+}
+
 /* how many of the batch are surely in their places, as far as codes can tell? */
 static void
 set_ready(HnswScan *so)
 {
-	const SearchResult *results = so->query->search.results;
 	int64		most = so->next + so->target - so->returned;
 	double		next;
 
@@ -194,10 +246,9 @@ set_ready(HnswScan *so)
 	if (so->nrefined >= so->nresults)
 		return;
 
-	next = results[so->nrefined].distance;
-	if (so->index->model != NULL)
-		next = quant_to_sql(so->index->model, (float) next);
-	so->nready = Min(so->nready, RETURNED_OF_REFINED(so->nrefined));
+	next = next_distance(so);
+	if (so->recheck)
+		so->nready = Min(so->nready, RETURNED_OF_REFINED(so->nrefined));
 	while (so->nready > so->next && !(so->found[so->nready - 1].distance <= next))
 		so->nready--;
 }
@@ -218,7 +269,10 @@ search_batch(HnswScan *so, int beam)
 	so->next = 0;
 	so->nresults = search->nresults;
 	so->nrefined = 0;
-	refine_results(so, so->has_last ? so->nresults : FIRST_REFINED);
+	so->code_errors = 0;
+	so->ncode_errors = 0;
+	refine_results(so, so->has_last ? so->nresults :
+				   FIRST_REFINED * (so->recheck ? 2 : 1));
 	set_ready(so);
 }
 
@@ -278,7 +332,7 @@ after_search(HnswScan *so)
 
 	if (so->nrefined < so->nresults)
 	{
-		refine_results(so, so->nrefined * 2);
+		refine_results(so, so->nrefined + Max(MORE_REFINED, so->nrefined / 4));
 		set_ready(so);
 		return;
 	}
@@ -439,6 +493,23 @@ hnswrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int no
 	*so = fresh;
 }
 
+static bool
+is_heap(Relation rel)
+{
+	return rel->rd_tableam == GetHeapamTableAmRoutine();
+}
+
+/* where was the row that the executor read last?  Only to fetch ahead. */
+static void
+remember_row(IndexScanDesc scan, HnswIndex *index)
+{
+	const IndexFetchHeapData *fetch = (const IndexFetchHeapData *) scan->xs_heapfetch;
+
+	if (fetch != NULL && index->rows.last != NULL && is_heap(scan->heapRelation) &&
+		BufferIsValid(fetch->xs_cbuf))
+		hnsw_remember_buffer(&index->rows, BufferGetBlockNumber(fetch->xs_cbuf), fetch->xs_cbuf);
+}
+
 /* take settings and value, open the index */
 static void
 start_scan(IndexScanDesc scan, HnswScan *so)
@@ -456,6 +527,8 @@ start_scan(IndexScanDesc scan, HnswScan *so)
 
 	so->mode = (HnswIterativeScan) hnsw_iterative_scan;
 	so->ef = hnsw_ef_search;
+	if (so->mode != HNSW_ITERATIVE_OFF)
+		so->ef = Min(Max(so->ef * am_scan_effort.times, am_scan_effort.at_least), MAX_EFFORT);
 	so->max_tuples = hnsw_max_scan_tuples;
 	so->memory = (Size) Min(memory / 2, (double) MaxAllocHugeSize / 2);
 	so->value = key->sk_argument;
@@ -470,6 +543,8 @@ start_scan(IndexScanDesc scan, HnswScan *so)
 	}
 	else
 		hnsw_refresh(so->index, so->rel);
+	if (is_heap(scan->heapRelation))
+		hnsw_make_buffers(so->index, &so->index->rows, scan->heapRelation);
 	prepare_query(so, beam_for(so, so->ef));
 	so->constant = so->isnull || !so->index->metric->is_defined(so->query->plain);
 	so->recheck = !so->constant && so->index->params.codec == HNSW_CODEC_COMPACT &&
@@ -493,6 +568,8 @@ hnswgettuple(IndexScanDesc scan, ScanDirection dir)
 
 	if (so->phase == HNSW_SCAN_START && so->query == NULL)
 		start_scan(scan, so);
+	else
+		remember_row(scan, so->index);
 	if (so->next_tid >= so->ntids && !next_rows(so))
 		return false;
 

@@ -78,6 +78,8 @@ typedef struct HnswScan
 	int			next;
 	int			nresults;		/* of the search; its results live in query */
 	int			nrefined;		/* of these are in found, or not wanted */
+	double		code_errors;	/* sum of squares of what codes were wrong by, nav units */
+	int			ncode_errors;
 	bool		complete;		/* sweep: no node in range was left out */
 
 	/* places in the order */

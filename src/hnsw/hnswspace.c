@@ -5,8 +5,9 @@
  *	  lists of pages with room.
  *
  * Blocks are added under the relation extension lock, initialised and logged,
- * and only then published in the metapage: a crash in between leaves blocks
- * that nothing names.
+ * and only then published in the metapage.  A crash, a cancel or a full disk in
+ * between leaves blocks that nothing names; the next segment takes them if they
+ * are the last.
  *
  *-------------------------------------------------------------------------
  */
@@ -69,8 +70,8 @@ hnsw_new_page(Relation rel)
 
 	LockRelationForExtension(rel, ExclusiveLock);
 	vec_extend_compat(rel, 1, &buffer, &blkno);
-	UnlockRelationForExtension(rel, ExclusiveLock);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	UnlockRelationForExtension(rel, ExclusiveLock);
 	return buffer;
 }
 
@@ -107,13 +108,62 @@ segment_pages(Relation rel, const HnswIndex *index)
 	return (uint32) pages;
 }
 
-/* add nnav nav pages and their refine pages, of zeros; returns the first block */
+/*
+ * A page that no one uses: of zeros, or of a segment and empty.  Outside of the
+ * directory's segments only a failed attempt to add one leaves such pages.
+ */
+static bool
+is_left_over(BlockNumber blkno, Relation rel)
+{
+	Buffer		buffer = ReadBuffer(rel, blkno);
+	Page		page = BufferGetPage(buffer);
+	bool		result;
+
+	/* whoever has added it locks it before the extension lock is free */
+	if (!ConditionalLockBuffer(buffer))
+	{
+		ReleaseBuffer(buffer);
+		return false;
+	}
+	result = PageIsNew(page) ||
+		(((PageHeader) page)->pd_lower == HNSW_PAGE_START &&
+		 (page_is(page, HNSW_PAGE_NAV) || page_is(page, HNSW_PAGE_REFINE)));
+	UnlockReleaseBuffer(buffer);
+	return result;
+}
+
+/*
+ * Where to put nblocks blocks, and how many of them are there: an attempt that
+ * was cancelled or found the disk full may have left some at the end.
+ */
 static BlockNumber
-extend_segment(Relation rel, uint32 nnav, uint32 nblocks)
+segment_start(Relation rel, const HnswIndex *index, uint32 nblocks, uint32 *there)
+{
+	BlockNumber end = RelationGetNumberOfBlocks(rel);
+	BlockNumber start = end;
+	BlockNumber first = 1;
+
+	for (uint32 i = 0; i < index->nsegments; i++)
+	{
+		const HnswSegment *segment = &index->segments[i];
+		uint64		after = (uint64) segment->start + segment->nnav +
+			refine_pages(index, segment->nnav);
+
+		first = (BlockNumber) Max(first, Min(after, end));
+	}
+	while (start > first && end - start < nblocks && is_left_over(start - 1, rel))
+		start--;
+	*there = end - start;
+	return start;
+}
+
+/* add nnav nav pages and their refine pages, empty; returns the first block */
+static BlockNumber
+extend_segment(Relation rel, const HnswIndex *index, uint32 nnav, uint32 nblocks)
 {
 	Buffer		buffers[EXTEND_BATCH];
-	BlockNumber start = InvalidBlockNumber;
-	uint32		done = 0;
+	uint32		done;
+	BlockNumber start = segment_start(rel, index, nblocks, &done);
 
 	while (done < nblocks)
 	{
@@ -121,20 +171,23 @@ extend_segment(Relation rel, uint32 nnav, uint32 nblocks)
 		int			n = vec_extend_compat(rel, (int) Min(nblocks - done, EXTEND_BATCH), buffers,
 										  &first);
 
-		if (done == 0)
-			start = first;
-		else if (first != start + done)
+		if (first != start + done)
 			elog(ERROR, "blocks added to index \"%s\" do not follow each other",
 				 RelationGetRelationName(rel));
 		for (int i = 0; i < n; i++, done++)
-		{
-			LockBuffer(buffers[i], BUFFER_LOCK_EXCLUSIVE);
-			hnsw_page_init(BufferGetPage(buffers[i]),
-						   done < nnav ? HNSW_PAGE_NAV : HNSW_PAGE_REFINE, 0);
-			MarkBufferDirty(buffers[i]);
-			UnlockReleaseBuffer(buffers[i]);
-		}
+			ReleaseBuffer(buffers[i]);
 		CHECK_FOR_INTERRUPTS();
+	}
+
+	/* not before there is room for all */
+	for (uint32 i = 0; i < nblocks; i++)
+	{
+		Buffer		buffer = ReadBuffer(rel, start + i);
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		hnsw_page_init(BufferGetPage(buffer), i < nnav ? HNSW_PAGE_NAV : HNSW_PAGE_REFINE, 0);
+		MarkBufferDirty(buffer);
+		UnlockReleaseBuffer(buffer);
 	}
 	return start;
 }
@@ -178,7 +231,7 @@ hnsw_add_segment(Relation rel, HnswIndex *index)
 	{
 		nnav = segment_pages(rel, index);
 		nblocks = nnav + refine_pages(index, nnav);
-		start = extend_segment(rel, nnav, nblocks);
+		start = extend_segment(rel, index, nnav, nblocks);
 		if (RelationNeedsWAL(rel))
 			log_newpage_range(rel, MAIN_FORKNUM, start, start + nblocks, true);
 		publish_segment(rel, index, start, nnav);

@@ -140,8 +140,8 @@ count_blocks(Stats *stats, Relation rel, const HnswIndex *index)
 		buffer = ReadBuffer(rel, blkno);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		page = BufferGetPage(buffer);
-		if (PageIsNew(page))
-			kind = 0;
+		if (PageIsNew(page) || ((PageHeader) page)->pd_lower == HNSW_PAGE_START)
+			kind = 0;			/* left over from a segment that was never finished */
 		else if (PageGetSpecialSize(page) == sizeof(HnswPageOpaqueData) &&
 				 HnswPageGetOpaque(page)->page_id == HNSW_PAGE_ID)
 			kind = HnswPageGetOpaque(page)->kind;

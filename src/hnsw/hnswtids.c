@@ -135,9 +135,12 @@ hnsw_add_tid(Relation rel, HnswIndex *index, GenericXLogState *state, uint8_t *s
 int
 hnsw_chain_tids(Relation rel, uint32 id, ItemPointerData **tids, int n, int *room)
 {
-	Size		most = (Size) RelationGetNumberOfBlocks(rel) * HNSW_TIDS_SLOTS;
 	Buffer		buffer = InvalidBuffer;
+	Size		most;
 
+	if (id == LINK_NONE)
+		return n;
+	most = (Size) RelationGetNumberOfBlocks(rel) * HNSW_TIDS_SLOTS;
 	for (Size steps = 0; id != LINK_NONE; steps++)
 	{
 		const HnswTidsSlot *slot;

@@ -12,11 +12,12 @@
 
 #include <math.h>
 
+#include "am/am_xlog.h"
 #include "common/hashfn.h"
 #include "port/pg_bitutils.h"
 
 #define UPPER_EF		64		/* most candidates on a level */
-#define UPPER_STEPS		256		/* of a greedy walk, in case links run in a circle */
+#define DESCENT_EF		8		/* the same above the new node's highest level */
 #define LINK_TRIES		3
 
 typedef struct UpperCandidate
@@ -121,41 +122,6 @@ copy_upper(HnswInsert *insert, uint32 id, int level)
 
 /*--- search --------------------------------------------------------------*/
 
-/* the nearest slot of a level, found greedily, from "id" on; *id follows */
-static bool
-walk_level(HnswInsert *insert, int level, uint32 *id, float *distance)
-{
-	uint8_t    *slot = copy_upper(insert, *id, level);
-
-	if (slot == NULL)
-		return false;
-	*distance = hnsw_code_distance(insert->query, upper_code(insert, slot));
-	for (int step = 0; step < UPPER_STEPS; step++)
-	{
-		uint8_t    *nearer = NULL;
-
-		for (int i = 0; i < upper_head(slot)->nlinks; i++)
-		{
-			uint8_t    *other = copy_upper(insert, upper_links(slot)[i], level);
-			float		d;
-
-			if (other == NULL)
-				continue;
-			d = hnsw_code_distance(insert->query, upper_code(insert, other));
-			if (d < *distance)
-			{
-				*distance = d;
-				*id = upper_links(slot)[i];
-				nearer = other;
-			}
-		}
-		if (nearer == NULL)
-			break;
-		slot = nearer;
-	}
-	return true;
-}
-
 /* whether a slot is met for the first time, and may be looked at */
 static bool
 visit(UpperBeam *beam, uint32 id)
@@ -201,10 +167,22 @@ add_candidate(UpperBeam *beam, uint32 id)
 	beam->candidates[i] = (UpperCandidate) {distance, id, slot, false};
 }
 
+/* search a level with ef candidates from one slot on, or from those found one level up */
 static void
-search_level(UpperBeam *beam, uint32 start)
+search_level(UpperBeam *beam, int level, int ef, uint32 start)
 {
-	add_candidate(beam, start);
+	uint32		starts[UPPER_EF] = {start};
+	int			nstarts = Max(beam->n, 1);
+
+	for (int i = 0; i < beam->n; i++)
+		starts[i] = beam->candidates[i].id - 1;
+	beam->level = level;
+	beam->ef = ef;
+	beam->n = 0;
+	beam->nvisited = 0;
+	memset(beam->visited, 0xff, sizeof(uint32) * ((Size) beam->mask + 1));
+	for (int i = 0; i < nstarts; i++)
+		add_candidate(beam, starts[i]);
 	for (;;)
 	{
 		uint8_t    *slot;
@@ -257,44 +235,34 @@ select_upper(UpperBeam *beam, InsertUpper *upper)
  * hnsw_upper_search
  *		Choose the links of the new node's upper slots, insert->level of them.
  *
- * As HNSW does: greedily down to the node's highest level, from there on with
- * several candidates.
+ * As HNSW does, but with several candidates on the levels above the node's
+ * highest, too; see descend in graph/search_tmpl.h.
  */
 void
 hnsw_upper_search(HnswInsert *insert)
 {
 	HnswIndex  *index = insert->index;
 	UpperBeam  *beam;
-	uint32		id = index->entry_upper;
-	int			level = index->entry_level;
-	float		distance;
+	uint32		entry = index->entry_upper;
+	int			ef = Min(index->params.ef_construction, UPPER_EF);
 
 	memset(insert->uppers, 0, sizeof(insert->uppers));
-	if (insert->level == 0 || level == 0 || id == LINK_NONE)
+	if (insert->level == 0 || index->entry_level == 0 || entry == LINK_NONE)
 		return;
-	for (; level > insert->level; level--, id--)
-	{
-		if (!walk_level(insert, level, &id, &distance))
-			return;
-	}
-
 	beam = palloc0(sizeof(UpperBeam));
 	beam->insert = insert;
-	beam->ef = Min(index->params.ef_construction, UPPER_EF);
-	beam->mask = pg_nextpower2_32((uint32) beam->ef * (uint32) index->layout.upper_links * 4 +
+	beam->mask = pg_nextpower2_32((uint32) ef * (uint32) index->layout.upper_links * 4 +
 								  64) - 1;
 	beam->visited = palloc(sizeof(uint32) * ((Size) beam->mask + 1));
-	for (; level > 0; level--, id--)
+	for (int level = index->entry_level; level > 0; level--)
 	{
-		beam->level = level;
-		beam->n = 0;
-		beam->nvisited = 0;
-		memset(beam->visited, 0xff, sizeof(uint32) * ((Size) beam->mask + 1));
-		search_level(beam, id);
+		bool		own = level <= insert->level;
+
+		search_level(beam, level, own ? ef : Min(ef, DESCENT_EF), entry);
 		if (beam->n == 0)
 			break;
-		select_upper(beam, &insert->uppers[level - 1]);
-		id = beam->candidates[0].id;
+		if (own)
+			select_upper(beam, &insert->uppers[level - 1]);
 	}
 	pfree(beam->visited);
 	pfree(beam);
@@ -329,9 +297,11 @@ void
 hnsw_upper_write(HnswInsert *insert, uint32 node, uint16 generation)
 {
 	HnswIndex  *index = insert->index;
-	GenericXLogState *state;
+	Size		size = index->layout.upper_size;
+	uint8_t    *image;
+	uint8_t    *at;
+	AmXlog	   *xlog;
 	Buffer		buffer;
-	Page		page;
 	int			place;
 
 	insert->upper = LINK_NONE;
@@ -341,18 +311,20 @@ hnsw_upper_write(HnswInsert *insert, uint32 node, uint16 generation)
 							&place);
 	insert->upper = BufferGetBlockNumber(buffer) * (uint32) index->uppers_per_page +
 		(uint32) place;
-	state = GenericXLogStart(insert->rel);
-	page = GenericXLogRegisterBuffer(state, buffer, 0);
+	at = upper_slot(index, BufferGetPage(buffer), insert->upper);
+	image = palloc0(size);
+	xlog = am_xlog_start(insert->rel);
+	am_xlog_buffer(xlog, buffer);
+	am_xlog_cover(xlog, 0, at + (Size) insert->level * size);
 	for (int i = 0; i < insert->level; i++)
 	{
-		uint8_t    *slot = upper_slot(index, page, insert->upper + (uint32) i);
-
-		hnsw_page_cover(page, slot + index->layout.upper_size);
-		upper_init(&index->layout, slot, node, i + 1, insert->uppers[i].links,
+		upper_init(&index->layout, image, node, i + 1, insert->uppers[i].links,
 				   insert->uppers[i].nlinks, insert->value->code);
-		upper_head(slot)->generation = generation;
+		upper_head(image)->generation = generation;
+		am_xlog_put(xlog, 0, at + (Size) i * size, image, size);
 	}
-	GenericXLogFinish(state);
+	am_xlog_finish(xlog);
+	pfree(image);
 	UnlockReleaseBuffer(buffer);
 }
 
@@ -414,12 +386,14 @@ store_link(HnswInsert *insert, uint32 owner, const uint8_t *copy, int level, int
 	same = memcmp(slot, copy, index->layout.upper_code_offset) == 0;
 	if (same)
 	{
-		GenericXLogState *state = GenericXLogStart(insert->rel);
+		AmXlog	   *xlog = am_xlog_start(insert->rel);
+		uint32		id = insert->upper + (uint32) (level - 1);
+		uint8		nlinks = (uint8) Max(upper_head(slot)->nlinks, place + 1);
 
-		slot = upper_slot(index, GenericXLogRegisterBuffer(state, buffer, 0), owner);
-		upper_links(slot)[place] = insert->upper + (uint32) (level - 1);
-		upper_head(slot)->nlinks = (uint8_t) Max(upper_head(slot)->nlinks, place + 1);
-		GenericXLogFinish(state);
+		am_xlog_buffer(xlog, buffer);
+		am_xlog_put(xlog, 0, &upper_links(slot)[place], &id, sizeof(id));
+		am_xlog_put(xlog, 0, &upper_head(slot)->nlinks, &nlinks, sizeof(nlinks));
+		am_xlog_finish(xlog);
 	}
 	UnlockReleaseBuffer(buffer);
 	return same;

@@ -28,8 +28,13 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* least bytes for bitmaps, whatever maintenance_work_mem says */
-#define MIN_BITMAPS		(64 * 1024)
+/*
+ * What a vacuum takes beside bitmaps, lists and copies of slots, with the few of
+ * the latter it cannot do without; and the least for bitmaps, whatever
+ * maintenance_work_mem says.
+ */
+#define OTHER_MEMORY	((Size) 960 * 1024)
+#define MIN_BITMAPS		((Size) 32 * 1024)
 
 /* bitmaps of a round */
 #define NBITMAPS		4
@@ -55,15 +60,13 @@ hnsw_vacuum_read(Relation rel, BufferAccessStrategy strategy, BlockNumber blkno,
 	return buffer;
 }
 
-static inline NavSlotHead *
-head_of(uint8_t *slot)
-{
-	return (NavSlotHead *) (void *) slot;
-}
-
-/* add to the count of DEAD slots in the metapage; it is a hint */
-static void
-note_dead(Relation rel, uint32 added)
+/*
+ * hnsw_note_repair
+ *		Tell the next vacuum of so many nodes that are DEAD, or LIVE and perhaps
+ *		no longer linked; it is a hint.  Locks the metapage.
+ */
+void
+hnsw_note_repair(Relation rel, uint32 added)
 {
 	Buffer		buffer = hnsw_read(rel, 0, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_META);
 	GenericXLogState *state = GenericXLogStart(rel);
@@ -90,38 +93,44 @@ typedef struct BulkDelete
 
 /*
  * Remove dead TIDs from nodes that have one row each, in one record for the
- * page; returns how many became DEAD.
+ * page; returns how many became DEAD.  *chained tells of others.
  */
 static uint32
-delete_single(BulkDelete *bulk, Buffer buffer)
+delete_single(BulkDelete *bulk, Buffer buffer, bool *chained)
 {
-	GenericXLogState *state = GenericXLogStart(bulk->rel);
-	Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
+	Page		page = BufferGetPage(buffer);
+	AmXlog	   *xlog = am_xlog_start(bulk->rel);
 	uint32		ndead = 0;
 
+	am_xlog_buffer(xlog, buffer);
+	*chained = false;
 	for (int i = 0; i < bulk->index->slots_per_page; i++)
 	{
-		NavSlotHead *head = head_of(hnsw_slot(bulk->index, page, i));
+		const uint8_t *slot = hnsw_slot(bulk->index, page, i);
+		NavSlotHead head = *slot_head(slot);
 		ItemPointerData tid;
 
-		if (head->state != SLOT_LIVE || head->more != LINK_NONE)
+		if (head.state != SLOT_LIVE)
 			continue;
-		memcpy(&tid, head->tid, sizeof(tid));
+		if (head.more != LINK_NONE)
+		{
+			*chained = true;
+			continue;
+		}
+		memcpy(&tid, head.tid, sizeof(tid));
 		if (!bulk->callback(&tid, bulk->callback_state))
 		{
 			bulk->kept++;
 			continue;
 		}
 		ItemPointerSetInvalid(&tid);
-		memcpy(head->tid, &tid, sizeof(tid));
-		head->state = SLOT_DEAD;
+		memcpy(head.tid, &tid, sizeof(tid));
+		head.state = SLOT_DEAD;
+		am_xlog_put(xlog, 0, slot, &head, sizeof(head));
 		bulk->removed++;
 		ndead++;
 	}
-	if (ndead > 0)
-		GenericXLogFinish(state);
-	else
-		GenericXLogAbort(state);
+	am_xlog_finish(xlog);
 	return ndead;
 }
 
@@ -133,7 +142,7 @@ delete_chained(BulkDelete *bulk, Buffer buffer)
 
 	for (int i = 0; i < bulk->index->slots_per_page; i++)
 	{
-		const NavSlotHead *head = head_of(hnsw_slot(bulk->index, BufferGetPage(buffer), i));
+		const NavSlotHead *head = slot_head(hnsw_slot(bulk->index, BufferGetPage(buffer), i));
 
 		if (head->state != SLOT_LIVE || head->more == LINK_NONE)
 			continue;
@@ -144,55 +153,22 @@ delete_chained(BulkDelete *bulk, Buffer buffer)
 	return ndead;
 }
 
-/* what a page needs, before anything is written; counts nodes with one row */
-static int
-look_at_page(BulkDelete *bulk, Page page, bool *single, bool *chained)
-{
-	int			nsingle = 0;
-
-	*single = false;
-	*chained = false;
-	for (int i = 0; i < bulk->index->slots_per_page; i++)
-	{
-		const NavSlotHead *head = head_of(hnsw_slot(bulk->index, page, i));
-		ItemPointerData tid;
-
-		if (head->state != SLOT_LIVE)
-			continue;
-		if (head->more != LINK_NONE)
-		{
-			*chained = true;
-			continue;
-		}
-		nsingle++;
-		memcpy(&tid, head->tid, sizeof(tid));
-		*single = *single || bulk->callback(&tid, bulk->callback_state);
-	}
-	return nsingle;
-}
-
 /* remove dead TIDs from the nodes of a page */
 static void
 delete_from_page(BulkDelete *bulk, BlockNumber blkno)
 {
 	Buffer		buffer = hnsw_vacuum_read(bulk->rel, bulk->strategy, blkno, BUFFER_LOCK_EXCLUSIVE,
 									 HNSW_PAGE_NAV);
-	uint32		ndead = 0;
-	bool		single;
 	bool		chained;
-	int			nsingle = look_at_page(bulk, BufferGetPage(buffer), &single, &chained);
+	uint32		ndead = delete_single(bulk, buffer, &chained);
 
-	if (single)
-		ndead += delete_single(bulk, buffer);
-	else
-		bulk->kept += nsingle;
 	if (chained)
 		ndead += delete_chained(bulk, buffer);
 	UnlockReleaseBuffer(buffer);
 
 	/* at once for the first, so that a crash leaves a trace for the next vacuum */
 	if (bulk->ndead == 0 && ndead > 0)
-		note_dead(bulk->rel, 1);
+		hnsw_note_repair(bulk->rel, 1);
 	bulk->ndead += ndead;
 }
 
@@ -230,7 +206,7 @@ hnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		}
 	}
 	if (bulk.ndead > 1)
-		note_dead(info->index, bulk.ndead - 1);
+		hnsw_note_repair(info->index, bulk.ndead - 1);
 
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	stats->num_index_tuples = bulk.kept;
@@ -314,26 +290,27 @@ free_slots(HnswVacuum *vacuum, BlockNumber blkno, uint32 first_node)
 {
 	HnswIndex  *index = vacuum->index;
 	Buffer		buffer;
-	GenericXLogState *state;
-	Page		page;
+	AmXlog	   *xlog;
 
 	if (!page_has_bit(vacuum, vacuum->dead, first_node))
 		return;
 	buffer = hnsw_vacuum_read(vacuum->rel, vacuum->strategy, blkno, BUFFER_LOCK_EXCLUSIVE,
 						 HNSW_PAGE_NAV);
-	state = GenericXLogStart(vacuum->rel);
-	page = GenericXLogRegisterBuffer(state, buffer, 0);
+	xlog = am_xlog_start(vacuum->rel);
+	am_xlog_buffer(xlog, buffer);
 	for (int i = 0; i < index->slots_per_page; i++)
 	{
-		NavSlotHead *head = head_of(hnsw_slot(index, page, i));
+		const uint8_t *slot = hnsw_slot(index, BufferGetPage(buffer), i);
+		NavSlotHead head = *slot_head(slot);
 
-		if (!hnsw_bit(vacuum, vacuum->dead, first_node + (uint32) i) || head->state != SLOT_DEAD)
+		if (!hnsw_bit(vacuum, vacuum->dead, first_node + (uint32) i) || head.state != SLOT_DEAD)
 			continue;
-		head->state = SLOT_FREE;
-		head->generation++;
-		head->upper = LINK_NONE;
+		head.state = SLOT_FREE;
+		head.generation++;
+		head.upper = LINK_NONE;
+		am_xlog_put(xlog, 0, slot, &head, sizeof(head));
 	}
-	GenericXLogFinish(state);
+	am_xlog_finish(xlog);
 	UnlockReleaseBuffer(buffer);
 }
 
@@ -349,17 +326,16 @@ first_bit(const HnswVacuum *vacuum, const uint8 *bits)
 	return LINK_NONE;
 }
 
-/* tell inserts where there is room, and the next vacuum what is left */
+/* tell inserts where there is room, and the next vacuum what came meanwhile */
 static void
-note_freed(HnswVacuum *vacuum)
+note_repaired(HnswVacuum *vacuum, uint32 repaired)
 {
-	uint32		lowest = first_bit(vacuum, vacuum->dead);
 	Buffer		buffer = hnsw_read(vacuum->rel, 0, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_META);
 	GenericXLogState *state = GenericXLogStart(vacuum->rel);
 	HnswMetaPage meta = HnswPageGetMeta(GenericXLogRegisterBuffer(state, buffer, 0));
 
-	meta->free_hint = Min(meta->free_hint, lowest);
-	meta->ndead -= Min(meta->ndead, vacuum->ndead);
+	meta->free_hint = Min(meta->free_hint, vacuum->lowest);
+	meta->ndead -= Min(meta->ndead, repaired);
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
 }
@@ -403,36 +379,74 @@ each_upper_page(HnswVacuum *vacuum, void (*step) (HnswVacuum *vacuum, BlockNumbe
 	}
 }
 
-/* step 3: remember upper slots of dead nodes, and the best of the others */
+/*
+ * Whether a node that exists has this upper slot.  An insert holds the node's
+ * page from before it writes upper slots until the node is LIVE; so a node that
+ * does not have it now never will: the insert failed, or the server did.
+ */
+static bool
+has_upper(HnswVacuum *vacuum, const UpperSlotHead *upper, uint32 id)
+{
+	HnswIndex  *index = vacuum->index;
+	BlockNumber blkno;
+	Buffer		buffer;
+	const NavSlotHead *head;
+	int			slot;
+	bool		has;
+
+	if (!hnsw_locate(index, upper->node, &blkno, &slot))
+		return false;
+	buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_NAV);
+	head = slot_head(hnsw_slot(index, BufferGetPage(buffer), slot));
+	has = head->state != SLOT_FREE && head->generation == upper->generation &&
+		head->upper == id - (upper->level - 1u);
+	UnlockReleaseBuffer(buffer);
+	return has;
+}
+
+/* step 3: remember upper slots nobody has or DEAD nodes have, and the best of the others */
 static void
 note_uppers(HnswVacuum *vacuum, BlockNumber blkno)
 {
 	HnswIndex  *index = vacuum->index;
 	Buffer		buffer = hnsw_read_hint(vacuum->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_UPPER);
+	UpperSlotHead *heads;
 
 	if (!BufferIsValid(buffer))
 		return;
+	heads = MemoryContextAlloc(vacuum->temp,
+							   sizeof(UpperSlotHead) * (Size) index->uppers_per_page);
+	for (int i = 0; i < index->uppers_per_page; i++)
+		heads[i] = *hnsw_upper_slot(index, BufferGetPage(buffer), i);
+	UnlockReleaseBuffer(buffer);
+
+	hnsw_refresh(index, vacuum->rel);	/* a node may be in a new segment */
 	for (int i = 0; i < index->uppers_per_page; i++)
 	{
-		const UpperSlotHead *head = hnsw_upper_slot(index, BufferGetPage(buffer), i);
-		uint32		upper = blkno * (uint32) index->uppers_per_page + (uint32) i;
+		uint32		id = blkno * (uint32) index->uppers_per_page + (uint32) i;
+		const UpperSlotHead *head = &heads[i];
+		bool		here = head->node >= vacuum->first && head->node < vacuum->last;
 
 		if (head->level == 0)
 			continue;
-		if (hnsw_bit(vacuum, vacuum->dead, head->node))
-			hnsw_add_dead_upper(vacuum, upper);
-		else if (head->level > vacuum->best_level && head->level <= HNSW_MAX_LEVEL &&
-				 head->node < hnsw_node_limit(index))
+		if (hnsw_bit(vacuum, vacuum->dead, head->node) ||
+			((here || vacuum->last == vacuum->limit) && !has_upper(vacuum, head, id)))
+			hnsw_add_dead_upper(vacuum, id);
+		else
 		{
-			vacuum->best_level = head->level;
-			vacuum->best_upper = upper;
-			vacuum->best_node = head->node;
+			hnsw_add_start(vacuum, head->node);
+			if (head->level > vacuum->best_level && head->level <= HNSW_MAX_LEVEL &&
+				head->node < hnsw_node_limit(index))
+			{
+				vacuum->best_level = head->level;
+				vacuum->best_upper = id;
+				vacuum->best_node = head->node;
+			}
 		}
 	}
-	UnlockReleaseBuffer(buffer);
 }
 
-/* upper slots of dead nodes become FREE: all zeros */
+/* the upper slots noted become FREE, all zeros; vacuum alone does that, so they are in use */
 static void
 free_uppers(HnswVacuum *vacuum)
 {
@@ -449,31 +463,12 @@ free_uppers(HnswVacuum *vacuum)
 		Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
 
 		for (; i < vacuum->ndead_uppers && vacuum->dead_uppers[i] / per_page == blkno; i++)
-		{
-			UpperSlotHead *head = hnsw_upper_slot(index, page,
-												  (int) (vacuum->dead_uppers[i] % per_page));
-
-			if (hnsw_bit(vacuum, vacuum->dead, head->node))
-				memset(head, 0, index->layout.upper_size);
-		}
+			memset(hnsw_upper_slot(index, page, (int) (vacuum->dead_uppers[i] % per_page)), 0,
+				   index->layout.upper_size);
 		GenericXLogFinish(state);
 		hnsw_add_room(vacuum->rel, buffer, HNSW_PAGE_UPPER);
 		UnlockReleaseBuffer(buffer);
 		vacuum_delay_point_vacuum_compat();
-	}
-}
-
-/* step 4 */
-static void
-relink_orphans(HnswVacuum *vacuum)
-{
-	for (uint32 node = vacuum->first; node < vacuum->last; node++)
-	{
-		if (!hnsw_bit(vacuum, vacuum->live, node) || hnsw_bit(vacuum, vacuum->linked, node))
-			continue;
-		vacuum_delay_point_vacuum_compat();
-		hnsw_relink(vacuum, node);
-		MemoryContextReset(vacuum->temp);
 	}
 }
 
@@ -482,7 +477,6 @@ static void
 vacuum_round(HnswVacuum *vacuum, uint32 first, uint32 last)
 {
 	Size		bytes = (last - first) / 8 + 1;
-	uint32		limit = hnsw_node_limit(vacuum->index);
 
 	vacuum->first = first;
 	vacuum->last = last;
@@ -496,31 +490,31 @@ vacuum_round(HnswVacuum *vacuum, uint32 first, uint32 last)
 	memset(vacuum->live, 0, bytes);
 	memset(vacuum->linked, 0, bytes);
 
+	vacuum->nreached = 0;
+	vacuum->nwalked = 0;
+
 	each_nav_page(vacuum, first, last, note_states);
 	hnsw_repair_reset(vacuum);
-	each_nav_page(vacuum, 0, limit, hnsw_repair_page);
+	each_nav_page(vacuum, 0, vacuum->limit, hnsw_repair_page);
+	each_upper_page(vacuum, note_uppers);
+	if (vacuum->ndead_uppers > 0)
+		each_upper_page(vacuum, hnsw_repair_upper_page);
+	hnsw_repair_entry(vacuum);
+	hnsw_relink(vacuum);
+	free_uppers(vacuum);
 	if (vacuum->ndead > 0)
 	{
-		each_upper_page(vacuum, note_uppers);
-		if (vacuum->ndead_uppers > 0)
-			each_upper_page(vacuum, hnsw_repair_upper_page);
-		hnsw_repair_entry(vacuum);
-	}
-	relink_orphans(vacuum);
-	if (vacuum->ndead > 0)
-	{
-		free_uppers(vacuum);
 		each_nav_page(vacuum, first, last, free_slots);
-		note_freed(vacuum);
+		vacuum->lowest = Min(vacuum->lowest, first_bit(vacuum, vacuum->dead));
 	}
 }
 
-/* whether the metapage says that there is something to repair */
-static bool
-has_dead(Relation rel)
+/* how much the metapage says that there is to repair */
+static uint32
+to_repair(Relation rel)
 {
 	Buffer		buffer = hnsw_read(rel, 0, BUFFER_LOCK_SHARE, HNSW_PAGE_META);
-	bool		result = HnswPageGetMeta(BufferGetPage(buffer))->ndead > 0;
+	uint32		result = HnswPageGetMeta(BufferGetPage(buffer))->ndead;
 
 	UnlockReleaseBuffer(buffer);
 	return result;
@@ -528,22 +522,24 @@ has_dead(Relation rel)
 
 /* repair and free, in as few rounds as memory allows */
 static void
-vacuum_graph(IndexVacuumInfo *info, HnswIndex *index)
+vacuum_graph(IndexVacuumInfo *info, HnswIndex *index, uint32 repaired)
 {
 	HnswVacuum	vacuum = {
 		.rel = info->index,
 		.index = index,
 		.strategy = info->strategy,
+		.limit = hnsw_node_limit(index),
+		.lowest = LINK_NONE,
 		.any_live = LINK_NONE
 	};
-	Size		memory = (Size) maintenance_work_mem * 1024;
-	uint32		limit = hnsw_node_limit(index);
+	Size		memory = (Size) maintenance_work_mem * 1024 - OTHER_MEMORY;
+	uint32		limit = vacuum.limit;
 	Size		bytes;
 	uint32		per_round;
 
 	/* bitmaps take what they need of a half, copies of slots the rest */
 	bytes = Max(memory / 2, MIN_BITMAPS) / NBITMAPS;
-	bytes = Min(bytes, (Size) limit / 8 + 1);
+	bytes = Min(bytes, ((Size) limit + 7) / 8 + 1);
 	per_round = (uint32) Min((Size) limit, (bytes - 1) * 8);
 
 	vacuum.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw vacuum",
@@ -555,8 +551,17 @@ vacuum_graph(IndexVacuumInfo *info, HnswIndex *index)
 	vacuum.live = MemoryContextAllocHuge(vacuum.context, bytes);
 	vacuum.linked = MemoryContextAllocHuge(vacuum.context, bytes);
 	hnsw_repair_init(&vacuum, memory / 4);
+	if (per_round >= limit && memory - memory / 4 > NBITMAPS * bytes)
+		hnsw_reach_init(&vacuum, memory - memory / 4 - NBITMAPS * bytes);
 	for (uint32 first = 0; first < limit; first += Min(per_round, limit - first))
+	{
+		ereport(DEBUG1,
+				(errmsg_internal("vacuuming nodes %u to %u of index \"%s\"", first,
+								 first + Min(per_round, limit - first) - 1,
+								 RelationGetRelationName(info->index))));
 		vacuum_round(&vacuum, first, first + Min(per_round, limit - first));
+	}
+	note_repaired(&vacuum, repaired);
 	MemoryContextDelete(vacuum.context);
 }
 
@@ -564,19 +569,19 @@ vacuum_graph(IndexVacuumInfo *info, HnswIndex *index)
  * hnswvacuumcleanup
  *		amvacuumcleanup: repair the graph around DEAD nodes and free them.
  *
- * Does nothing for ANALYZE, nor when no node is DEAD.  Takes one page lock at
- * a time.  Raises XX002 for a damaged page.
+ * Does nothing for ANALYZE, nor when the metapage tells of no node to repair.
+ * Takes one page lock at a time.  Raises XX002 for a damaged page.
  */
 IndexBulkDeleteResult *
 hnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
-	HnswIndex  *index;
+	uint32		nodes;
 
 	if (info->analyze_only)
 		return stats;
-	index = hnsw_open(info->index);
-	if (has_dead(info->index))
-		vacuum_graph(info, index);
+	nodes = to_repair(info->index);
+	if (nodes > 0)
+		vacuum_graph(info, hnsw_open(info->index), nodes);
 	if (stats != NULL)
 		stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	return stats;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * hnswvacuum.h
- *	  What hnswvacuum.c and hnswrepair.c share.
+ *	  What the files of vacuum share.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,6 +11,7 @@
 #include "hnsw/hnsw.h"
 
 #include "access/genam.h"
+#include "am/am_xlog.h"
 
 /* a slot as it was when read: enough to choose links by */
 typedef struct HnswCopy
@@ -45,13 +46,21 @@ typedef struct HnswVacuum
 	MemoryContext context;		/* lives as long as the vacuum */
 	MemoryContext temp;			/* reset after each page */
 
+	uint32		limit;			/* nodes there were when the vacuum began */
+	uint32		lowest;			/* node that was freed, or LINK_NONE */
 	uint32		first;
 	uint32		last;
 	uint8	   *dead;			/* DEAD when the round began */
 	uint8	   *free;			/* FREE when the round began */
 	uint8	   *live;			/* LIVE when the round began, and part of the graph */
-	uint8	   *linked;			/* named by a LIVE node */
+	uint8	   *linked;			/* reached, or, without lists, named by a LIVE node */
 	uint32		ndead;
+
+	uint32	   *lists;			/* layout.links for each node; NULL: not kept */
+	uint32	   *queue;			/* nodes reached */
+	uint32		nreached;
+	uint32		nwalked;		/* those of them whose lists were looked at */
+	bool		cut;			/* a full list has lost a link for another */
 
 	uint32	   *dead_uppers;	/* upper slots of dead nodes, ascending */
 	uint32		ndead_uppers;
@@ -131,6 +140,17 @@ hnsw_segment_blocks(const HnswIndex *index, const HnswSegment *segment)
 	return segment->nnav + (uint32) ((bytes + HNSW_PAGE_ROOM - 1) / HNSW_PAGE_ROOM);
 }
 
+/*
+ * A list of so many live links is left alone: to choose others costs much more
+ * than to drop the dead, and the places serve inserts, which need not replace
+ * anything then.  A list that has lost more is filled up at once.
+ */
+static inline int
+hnsw_enough_links(const SlotLayout *layout)
+{
+	return layout->links - layout->links / 6;
+}
+
 /* hnswvacuum.c */
 extern Buffer hnsw_vacuum_read(Relation rel, BufferAccessStrategy strategy, BlockNumber blkno,
 							   int mode, HnswPageKind kind);
@@ -157,6 +177,18 @@ extern void hnsw_start_choice(HnswChoice *choice, HnswVacuum *vacuum, HnswCopies
 extern void hnsw_repair_page(HnswVacuum *vacuum, BlockNumber blkno, uint32 first_node);
 extern void hnsw_repair_upper_page(HnswVacuum *vacuum, BlockNumber blkno);
 extern void hnsw_repair_entry(HnswVacuum *vacuum);
-extern void hnsw_relink(HnswVacuum *vacuum, uint32 node);
+extern void hnsw_put_link(HnswVacuum *vacuum, uint8_t *slot, int place, uint32 id);
+extern void hnsw_set_from(HnswVacuum *vacuum, const uint8_t *slot);
+extern int	hnsw_find_link(const SlotLayout *layout, const uint8_t *slot, uint32 id);
+extern int	hnsw_find_place(const SlotLayout *layout, const uint8_t *slot);
+extern void hnsw_image_set_links(HnswVacuum *vacuum, uint8_t *slot, const HnswChoice *choice);
+extern bool hnsw_image_store_links(const SlotLayout *layout, AmXlog *xlog, const uint8_t *slot,
+								   const uint8_t *image);
+
+/* hnswreach.c */
+extern void hnsw_reach_init(HnswVacuum *vacuum, Size memory);
+extern void hnsw_note_links(HnswVacuum *vacuum, uint32 first_node, Page copy);
+extern void hnsw_add_start(HnswVacuum *vacuum, uint32 node);
+extern void hnsw_relink(HnswVacuum *vacuum);
 
 #endif							/* VECEXT_HNSWVACUUM_H */

@@ -3,13 +3,10 @@
  * hnswwrite.c
  *	  From a finished graph to pages.
  *
- * All sizes are known, so every address is computed before the first page is
- * written, and the pages are written in the order of their blocks:
- *
- *	meta | model | entry | nav | refine | upper | value | tids
- *
- * Pages go through shared buffers, and to WAL all together at the end.  Only
- * then is the metapage filled in.
+ * The pages exist already, as zeros, and the plan says what each will hold.
+ * Nav and refine pages are written by all participants, units of some pages at
+ * a time, the others by the leader; each goes to WAL when its unit is complete.
+ * The metapage is filled in when all else is there.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,37 +20,16 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* no upper slot */
-#define UPPER_NONE		UINT32_MAX
-
-/* by "place": a node's id on pages.  By "node": its id in the graph. */
 typedef struct Writer
 {
 	HnswBuild  *build;
 	const HnswIndex *index;
 	const SlotLayout *layout;
+	const HnswPlan *plan;
 	ForkNumber	fork;
-	uint32		nnodes;
-	uint32	   *order;			/* node at a place */
-	uint32	   *place;			/* of a node */
-	uint32	   *upper;			/* number of a node's first upper slot; none: UPPER_NONE */
-	uint32		nupper;
-	BlockNumber *rest;			/* exact: first value page of the node at a place */
-	float	   *coords;			/* sketched coordinates, by place */
-	float	   *nav;			/* scratch: dim floats */
 	uint8_t    *code;			/* scratch: a page code */
 	BufFile   **records;		/* by participant */
-	uint64		ntids;			/* tids slots given out */
-
 	BlockNumber next;			/* block to be written */
-	BlockNumber model_start;
-	BlockNumber entry_start;
-	BlockNumber nav_start;
-	BlockNumber refine_start;
-	BlockNumber upper_start;
-	BlockNumber value_start;
-	BlockNumber tids_start;
-	BlockNumber end;
 } Writer;
 
 /*--- pages ---------------------------------------------------------------*/
@@ -65,11 +41,7 @@ new_page(Writer *w, HnswPageKind kind, Size used)
 	Buffer		buffer;
 
 	CHECK_FOR_INTERRUPTS();
-	buffer = ReadBufferExtended(w->build->rel, w->fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
-	if (BufferGetBlockNumber(buffer) != w->next)
-		elog(ERROR, "block %u of index \"%s\" was written by somebody else",
-			 BufferGetBlockNumber(buffer), RelationGetRelationName(w->build->rel));
-	w->next++;
+	buffer = ReadBufferExtended(w->build->rel, w->fork, w->next++, RBM_ZERO_AND_LOCK, NULL);
 	hnsw_page_init(BufferGetPage(buffer), kind, used);
 	return buffer;
 }
@@ -109,91 +81,20 @@ write_bytes(Writer *w, HnswPageKind kind, const uint8_t *bytes, Size size)
 	}
 }
 
-static uint64
-pages_for(uint64 bytes)
+/* to WAL, if there is need for it */
+static void
+log_pages(const Writer *w, BlockNumber first, BlockNumber end)
 {
-	return (bytes + HNSW_PAGE_ROOM - 1) / HNSW_PAGE_ROOM;
+	if (first < end && (RelationNeedsWAL(w->build->rel) || w->fork == INIT_FORKNUM))
+		log_newpage_range(w->build->rel, w->fork, first, end, true);
 }
 
 /*--- addresses -----------------------------------------------------------*/
 
-/* value pages of a node */
-static BlockNumber
-value_pages(const Writer *w, uint32 node)
-{
-	Size		size = VARSIZE(hnsw_build_value(w->build, graph_code(&w->build->graph, node)));
-	Size		first = w->index->params.exact_size;
-
-	return size <= first ? 0 : (BlockNumber) pages_for(size - first);
-}
-
-/* number upper slots and value pages in the order of places */
-static uint64
-number_nodes(Writer *w)
-{
-	uint64		values = 0;
-
-	for (uint32 i = 0; i < w->nnodes; i++)
-	{
-		int			level = graph_level(&w->build->graph, w->order[i]);
-
-		w->place[w->order[i]] = i;
-		w->upper[w->order[i]] = level > 0 ? w->nupper : UPPER_NONE;
-		w->nupper += level;
-		if (w->rest != NULL)
-		{
-			BlockNumber n = value_pages(w, w->order[i]);
-
-			w->rest[i] = n > 0 ? (BlockNumber) values : InvalidBlockNumber;
-			values += n;
-		}
-	}
-	return values;
-}
-
-static int
-entry_links_wanted(const Writer *w)
-{
-	int			n = Min(ENTRY_MAX_LINKS, (w->nnodes + SKETCH_ALIGN - 1) / SKETCH_ALIGN *
-						SKETCH_ALIGN);
-
-	while (n > 0 && entry_size(w->layout->ngroups, n) > HNSW_PAGE_ROOM)
-		n -= SKETCH_ALIGN;
-	return n;
-}
-
-/* start of every kind of page; raises 54000 where ids would not do */
-static void
-lay_out(Writer *w, uint64 values)
-{
-	const HnswIndex *index = w->index;
-	uint64		nnav = ((uint64) w->nnodes + index->slots_per_page - 1) / index->slots_per_page;
-	uint64		block = 1;
-
-	w->model_start = block;
-	block += index->model ? pages_for(index->model->size) : 0;
-	w->entry_start = block;
-	block += w->layout->ngroups > 0 && w->nnodes > 0;
-	w->nav_start = block;
-	block += nnav;
-	w->refine_start = block;
-	block += pages_for(nnav * index->slots_per_page * index->params.refine_size);
-	w->upper_start = block;
-	block += ((uint64) w->nupper + index->uppers_per_page - 1) / index->uppers_per_page;
-	w->value_start = block;
-	block += values;
-	if (block * HNSW_TIDS_SLOTS >= LINK_NONE || block * index->uppers_per_page >= LINK_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("index \"%s\" would have too many pages",
-						RelationGetRelationName(w->build->rel))));
-	w->tids_start = block;
-}
-
 static uint32
 upper_id(const Writer *w, uint32 number)
 {
-	return w->upper_start * w->index->uppers_per_page + number;
+	return w->plan->upper_start * w->index->uppers_per_page + number;
 }
 
 /*--- nodes ---------------------------------------------------------------*/
@@ -204,11 +105,11 @@ exact_code(const Writer *w, uint32 node)
 {
 	const struct varlena *plain =
 		hnsw_build_value(w->build, graph_code(&w->build->graph, node));
-	BlockNumber rest = w->rest[w->place[node]];
+	BlockNumber rest = w->build->rest[w->build->place[node]];
 	HnswExactHead head = {(int32) VARSIZE(plain), InvalidBlockNumber};
 
 	if (rest != InvalidBlockNumber)
-		head.rest = w->value_start + rest;
+		head.rest = w->plan->value_start + rest;
 	memset(w->code, 0, w->layout->code_size);
 	memcpy(w->code, &head, sizeof(head));
 	memcpy(w->code + sizeof(head), plain, Min(VARSIZE(plain), w->index->params.exact_size));
@@ -238,31 +139,12 @@ page_code(const Writer *w, uint32 node)
 		return;
 	}
 	memcpy(&built, code, sizeof(built));
-	nav_decode(model, quant_build_bits(model), code, w->nav);
-	nav_encode(model, model->nav_bits, w->nav, built.residual, w->code);
+	nav_decode(model, quant_build_bits(model), code, w->build->nav);
+	nav_encode(model, model->nav_bits, w->build->nav, built.residual, w->code);
 	memcpy(&head, w->code, sizeof(head));
 	head.normsq = built.normsq;
 	head.mean_dot = built.mean_dot;
 	memcpy(w->code, &head, sizeof(head));
-}
-
-/* sketched coordinates of all nodes */
-static void
-project_nodes(Writer *w)
-{
-	const QuantModel *model = w->index->model;
-	Size		dims = model->sketch_dims;
-
-	w->coords = MemoryContextAllocHuge(w->build->context,
-									   mul_size(sizeof(float) * dims, w->nnodes));
-	for (uint32 i = 0; i < w->nnodes; i++)
-	{
-		if (i % 256 == 0)
-			CHECK_FOR_INTERRUPTS();
-		nav_decode(model, quant_build_bits(model), graph_code(&w->build->graph, w->order[i]),
-				   w->nav);
-		sketch_project(model, w->nav, w->coords + i * dims);
-	}
 }
 
 /* the links of the node at a place */
@@ -272,19 +154,19 @@ write_links(const Writer *w, uint32 place, uint8_t *slot)
 	const Graph *graph = &w->build->graph;
 	const QuantModel *model = w->index->model;
 	uint32_t	ids[2 * GRAPH_MAX_M];
-	uint32		node = w->order[place];
+	uint32		node = w->build->order[place];
 	int			n = graph_final_links(graph, node, w->layout->links, ids);
 
 	for (int i = 0; i < n; i++)
 	{
-		uint32		to = w->place[ids[i]];
+		uint32		to = w->build->place[ids[i]];
 		SketchEdge	edge;
 
 		if (w->layout->ngroups > 0)
 		{
 			Size		dims = model->sketch_dims;
 
-			sketch_encode(model, w->coords + place * dims, w->coords + to * dims,
+			sketch_encode(model, w->build->coords + node * dims, w->build->coords + ids[i] * dims,
 						  nav_edge(model, quant_build_bits(model), graph_code(graph, node),
 								   graph_code(graph, ids[i])), &edge);
 		}
@@ -301,66 +183,42 @@ tid_of_row(uint64 row)
 	return tid;
 }
 
-/* rows of a node beyond the first */
-static uint32
-count_duplicates(const Graph *graph, uint32 node)
-{
-	uint32		n = 0;
-	uint64_t	row;
-
-	for (uint32 d = graph_first_duplicate(graph, node); d != GRAPH_NONE;
-		 d = graph_next_duplicate(graph, d, &row))
-		n++;
-	return n;
-}
-
-/* the next tids slots in a row, enough for a node's further rows */
-static uint32
-take_tids_slots(Writer *w, uint32 node)
-{
-	uint32		n = count_duplicates(&w->build->graph, node);
-	uint64		first = (uint64) w->tids_start * HNSW_TIDS_SLOTS + w->ntids;
-
-	if (n == 0)
-		return LINK_NONE;
-	w->ntids += (n + HNSW_TIDS_PER_SLOT - 1) / HNSW_TIDS_PER_SLOT;
-	if ((uint64) w->tids_start * HNSW_TIDS_SLOTS + w->ntids >= LINK_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("index \"%s\" would have too many pages",
-						RelationGetRelationName(w->build->rel))));
-	return (uint32) first;
-}
-
+/* "more" is the next tids slot, and goes up by those the node takes */
 static void
-write_slot(Writer *w, uint32 place, uint8_t *slot)
+write_slot(const Writer *w, uint32 place, uint32 *more, uint8_t *slot)
 {
 	const Graph *graph = &w->build->graph;
-	uint32		node = w->order[place];
+	uint32		node = w->build->order[place];
+	uint32		upper = w->build->upper[node];
+	uint32		ntids = hnsw_tids_slots(w->build, node);
 	ItemPointerData tid = tid_of_row(graph_row(graph, node));
 	NavSlotHead *head = (NavSlotHead *) (void *) slot;
 
 	page_code(w, node);
 	slot_init(w->layout, slot, graph_level(graph, node), (const uint8_t *) &tid, w->code);
-	head->more = take_tids_slots(w, node);
-	head->upper = w->upper[node] == UPPER_NONE ? LINK_NONE : upper_id(w, w->upper[node]);
+	head->more = ntids == 0 ? LINK_NONE : w->plan->tids_start * HNSW_TIDS_SLOTS + *more;
+	head->upper = upper == HNSW_NO_UPPER ? LINK_NONE : upper_id(w, upper);
+	*more += ntids;
 	write_links(w, place, slot);
 }
 
+/* a unit of nav pages */
 static void
-write_nav(Writer *w)
+write_nav(Writer *w, BlockNumber start, BlockNumber end)
 {
-	int			per_page = w->index->slots_per_page;
+	uint32		per_page = w->index->slots_per_page;
+	uint32		more = w->build->unit_tids[(start - w->plan->nav_start) / HNSW_UNIT_PAGES];
 
-	for (uint32 first = 0; first < w->nnodes; first += per_page)
+	for (w->next = start; w->next < end;)
 	{
+		uint32		first = (w->next - w->plan->nav_start) * per_page;
+		int			n = Min(w->plan->nnodes - first, per_page);
 		Buffer		buffer = new_page(w, HNSW_PAGE_NAV, (Size) per_page * w->layout->size);
-		int			n = Min(w->nnodes - first, per_page);
 
 		for (int i = 0; i < n; i++)
-			write_slot(w, first + i, hnsw_slot(w->index, BufferGetPage(buffer), i));
+			write_slot(w, first + i, &more, hnsw_slot(w->index, BufferGetPage(buffer), i));
 		end_page(buffer);
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, first + n);
+		pg_atomic_fetch_add_u64(&w->build->shared->nodes_written, n);
 	}
 }
 
@@ -380,38 +238,41 @@ read_record(const Writer *w, uint32 node, uint8_t *record)
 		elog(ERROR, "could not read a record from a temporary file");
 }
 
+/* a unit of refine pages; records run on over their ends */
 static void
-write_refine(Writer *w)
+write_refine(Writer *w, BlockNumber start, BlockNumber end)
 {
 	Size		size = w->index->params.refine_size;
-	uint8_t    *record = palloc(size);
-	Size		left = 0;		/* of the record */
-	uint32		place = 0;
+	uint64		at = (uint64) (start - w->plan->refine_start) * HNSW_PAGE_ROOM;
+	uint64		place = at / size;
+	Size		done = (Size) (at % size);	/* of the record */
 
-	while (w->next < w->upper_start)
+	if (done > 0 && place < w->plan->nnodes)
+		read_record(w, w->build->order[place], w->build->record);
+	for (w->next = start; w->next < end;)
 	{
 		Buffer		buffer = new_page(w, HNSW_PAGE_REFINE, HNSW_PAGE_ROOM);
 		uint8_t    *to = HnswPageData(BufferGetPage(buffer));
 		Size		room = HNSW_PAGE_ROOM;
 
-		while (room > 0 && (left > 0 || place < w->nnodes))
+		while (room > 0 && place < w->plan->nnodes)
 		{
-			Size		n;
+			Size		n = Min(size - done, room);
 
-			if (left == 0)
-			{
-				read_record(w, w->order[place++], record);
-				left = size;
-			}
-			n = Min(left, room);
-			memcpy(to, record + size - left, n);
+			if (done == 0)
+				read_record(w, w->build->order[place], w->build->record);
+			memcpy(to, w->build->record + done, n);
 			to += n;
-			left -= n;
 			room -= n;
+			done += n;
+			if (done == size)
+			{
+				place++;
+				done = 0;
+			}
 		}
 		end_page(buffer);
 	}
-	pfree(record);
 }
 
 static void
@@ -420,6 +281,8 @@ open_records(Writer *w)
 	HnswBuild  *build = w->build;
 
 	w->records = palloc0(sizeof(BufFile *) * build->shared->participants);
+	if (build->index.params.refine_size == 0)
+		return;
 	if (!build->parallel)
 		w->records[0] = build->records;
 	else
@@ -450,9 +313,9 @@ make_upper(const Writer *w, uint32 node, int level, uint8_t *slot)
 	int			n = Min(graph_links(graph, node, level, ids), w->layout->upper_links);
 
 	for (int i = 0; i < n; i++)
-		ids[i] = upper_id(w, w->upper[ids[i]]) + level - 1;
+		ids[i] = upper_id(w, w->build->upper[ids[i]]) + level - 1;
 	page_code(w, node);
-	upper_init(w->layout, slot, w->place[node], level, ids, n, w->code);
+	upper_init(w->layout, slot, w->build->place[node], level, ids, n, w->code);
 }
 
 static void
@@ -462,9 +325,9 @@ write_upper(Writer *w)
 	Buffer		buffer = InvalidBuffer;
 	uint32		done = 0;
 
-	for (uint32 i = 0; i < w->nnodes; i++)
+	for (uint32 i = 0; i < w->plan->nnodes; i++)
 	{
-		int			top = graph_level(&w->build->graph, w->order[i]);
+		int			top = graph_level(&w->build->graph, w->build->order[i]);
 
 		for (int level = 1; level <= top; level++)
 		{
@@ -474,7 +337,7 @@ write_upper(Writer *w)
 					end_page(buffer);
 				buffer = new_page(w, HNSW_PAGE_UPPER, (Size) per_page * w->layout->upper_size);
 			}
-			make_upper(w, w->order[i], level, HnswPageData(BufferGetPage(buffer)) +
+			make_upper(w, w->build->order[i], level, HnswPageData(BufferGetPage(buffer)) +
 					   (Size) (done % per_page) * w->layout->upper_size);
 			done++;
 		}
@@ -482,7 +345,33 @@ write_upper(Writer *w)
 	end_last_page(buffer, done % per_page != 0);
 }
 
-/* the nodes of the highest levels, seen from the origin of nav space */
+static int
+entry_links_wanted(const Writer *w)
+{
+	int			n = Min(ENTRY_MAX_LINKS, (w->plan->nnodes + SKETCH_ALIGN - 1) / SKETCH_ALIGN *
+						SKETCH_ALIGN);
+
+	while (n > 0 && entry_size(w->layout->ngroups, n) > HNSW_PAGE_ROOM)
+		n -= SKETCH_ALIGN;
+	return n;
+}
+
+static uint32
+count_level(const Writer *w, int level)
+{
+	uint32		n = 0;
+
+	for (uint32 i = 0; i < w->plan->nnodes; i++)
+		n += graph_level(&w->build->graph, w->build->order[i]) == level;
+	return n;
+}
+
+/*
+ * The nodes of the highest levels, seen from the origin of nav space.  Of a
+ * level that does not fit they are taken at equal distances: in the order of
+ * places neighbors follow each other, and the first ones would leave out the
+ * clusters of the others.
+ */
 static void
 write_entry(Writer *w)
 {
@@ -498,14 +387,21 @@ write_entry(Writer *w)
 	entry_init(entry, w->layout->ngroups, nlinks);
 	for (int level = GRAPH_MAX_LEVEL; level >= 0 && n < nlinks; level--)
 	{
-		for (uint32 i = 0; i < w->nnodes && n < nlinks; i++)
+		uint64		there = count_level(w, level);
+		uint64		taken = Min(there, (uint64) (nlinks - n));
+		uint64		seen = 0;
+
+		for (uint32 i = 0; i < w->plan->nnodes; i++)
 		{
 			SketchEdge	edge;
 
-			if (graph_level(graph, w->order[i]) != level)
+			if (graph_level(graph, w->build->order[i]) != level)
 				continue;
-			sketch_encode(model, origin, w->coords + i * dims,
-						  nav_edge_from_origin(graph_code(graph, w->order[i])), &edge);
+			seen++;
+			if (seen * taken / there == (seen - 1) * taken / there)
+				continue;
+			sketch_encode(model, origin, w->build->coords + w->build->order[i] * dims,
+						  nav_edge_from_origin(graph_code(graph, w->build->order[i])), &edge);
 			entry_set_link(entry, w->layout->ngroups, n++, i, &edge);
 		}
 	}
@@ -519,13 +415,13 @@ write_values(Writer *w)
 {
 	Size		first = w->index->params.exact_size;
 
-	for (uint32 i = 0; i < w->nnodes; i++)
+	for (uint32 i = 0; i < w->plan->nnodes; i++)
 	{
 		const struct varlena *plain;
 
-		if (w->rest[i] == InvalidBlockNumber)
+		if (w->build->rest[i] == InvalidBlockNumber)
 			continue;
-		plain = hnsw_build_value(w->build, graph_code(&w->build->graph, w->order[i]));
+		plain = hnsw_build_value(w->build, graph_code(&w->build->graph, w->build->order[i]));
 		write_bytes(w, HNSW_PAGE_VALUE, (const uint8_t *) plain + first, VARSIZE(plain) - first);
 	}
 }
@@ -555,9 +451,9 @@ write_tids(Writer *w)
 	Buffer		buffer = InvalidBuffer;
 	uint64		done = 0;
 
-	for (uint32 i = 0; i < w->nnodes; i++)
+	for (uint32 i = 0; i < w->plan->nnodes; i++)
 	{
-		uint32		d = graph_first_duplicate(graph, w->order[i]);
+		uint32		d = graph_first_duplicate(graph, w->build->order[i]);
 		HnswTidsSlot *slot = NULL;
 
 		while (d != GRAPH_NONE)
@@ -567,7 +463,7 @@ write_tids(Writer *w)
 			if (slot == NULL || slot->ntids == HNSW_TIDS_PER_SLOT)
 			{
 				if (slot != NULL)
-					slot->next = (uint32) ((uint64) w->tids_start * HNSW_TIDS_SLOTS + done);
+					slot->next = (uint32) ((uint64) w->plan->tids_start * HNSW_TIDS_SLOTS + done);
 				slot = next_tids_slot(w, &buffer, done++);
 			}
 			d = graph_next_duplicate(graph, d, &row);
@@ -583,7 +479,7 @@ static void
 fill_meta(const Writer *w, HnswMetaPage meta)
 {
 	const HnswIndex *index = w->index;
-	uint32		nnav = w->refine_start - w->nav_start;
+	uint32		nnav = w->plan->refine_start - w->plan->nav_start;
 
 	meta->magic = HNSW_MAGIC;
 	meta->version = HNSW_VERSION;
@@ -591,33 +487,34 @@ fill_meta(const Writer *w, HnswMetaPage meta)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
 	meta->params = index->params;
-	meta->model_start = w->model_start;
+	meta->model_start = w->plan->model_start;
 	meta->model_bytes = index->model ? index->model->size : 0;
-	meta->entry_page = w->nav_start > w->entry_start ? w->entry_start : InvalidBlockNumber;
+	meta->entry_page = w->plan->entry_start < w->plan->nav_start ?
+		w->plan->entry_start : InvalidBlockNumber;
 	meta->entry_upper = LINK_NONE;
 	meta->entry_node = LINK_NONE;
 	meta->upper_hint = InvalidBlockNumber;
 	meta->tids_hint = InvalidBlockNumber;
-	meta->free_hint = w->nnodes;
-	if (w->nnodes > 0)
+	meta->free_hint = w->plan->nnodes;
+	if (w->plan->nnodes > 0)
 	{
 		int			level;
 		uint32		entry = graph_entry(&w->build->graph, &level);
 
-		meta->entry_node = w->place[entry];
+		meta->entry_node = w->build->place[entry];
 		meta->entry_level = level;
 		if (level > 0)
-			meta->entry_upper = upper_id(w, w->upper[entry]) + level - 1;
+			meta->entry_upper = upper_id(w, w->build->upper[entry]) + level - 1;
 		meta->nsegments = 1;
 		meta->segments[0] = (HnswSegment)
 		{
-			w->nav_start, 0, nnav
+			w->plan->nav_start, 0, nnav
 		};
 	}
-	if (w->nupper % index->uppers_per_page != 0)
-		meta->upper_hint = w->value_start - 1;
-	if (w->ntids % HNSW_TIDS_SLOTS != 0)
-		meta->tids_hint = w->next - 1;
+	if (w->plan->nupper % index->uppers_per_page != 0)
+		meta->upper_hint = w->plan->value_start - 1;
+	if (w->plan->ntids % HNSW_TIDS_SLOTS != 0)
+		meta->tids_hint = w->plan->end - 1;
 }
 
 static void
@@ -632,77 +529,125 @@ write_meta(Writer *w)
 
 /*--- all -----------------------------------------------------------------*/
 
-/* order the nodes and compute addresses */
 static void
-prepare(Writer *w)
+init_writer(Writer *w, HnswBuild *build, const HnswPlan *plan, ForkNumber fork)
 {
-	HnswBuild  *build = w->build;
-	uint64		values = 0;
-
-	w->nnodes = build->shared == NULL ? 0 : graph_nodes(&build->graph);
-	if (w->nnodes > 0)
-	{
-		Size		size = mul_size(sizeof(uint32), w->nnodes);
-		void	   *scratch = MemoryContextAllocHuge(build->context,
-													 graph_order_scratch(&build->graph));
-
-		w->order = MemoryContextAllocHuge(build->context, size);
-		w->place = MemoryContextAllocHuge(build->context, size);
-		w->upper = MemoryContextAllocHuge(build->context, size);
-		if (w->index->model == NULL)
-			w->rest = MemoryContextAllocHuge(build->context, size);
-		graph_order(&build->graph, w->layout->links, w->index->slots_per_page, w->order, scratch,
-					hnsw_build_tick);
-		pfree(scratch);
-		values = number_nodes(w);
-		if (w->layout->ngroups > 0)
-			project_nodes(w);
-	}
-	lay_out(w, values);
+	memset(w, 0, sizeof(*w));
+	w->build = build;
+	w->index = &build->index;
+	w->layout = &build->index.layout;
+	w->plan = plan;
+	w->fork = fork;
+	w->code = MemoryContextAlloc(build->context, MAXALIGN(w->layout->code_size));
 }
 
+typedef void (*WriteUnit) (Writer *w, BlockNumber start, BlockNumber end);
+
+/* take, write and log units of the pages from start to end, until all are taken */
 static void
-write_nodes(Writer *w)
+write_units(Writer *w, WriteUnit write, pg_atomic_uint64 *counter, BlockNumber start,
+			BlockNumber end)
 {
-	if (w->entry_start < w->nav_start)
-		write_entry(w);
-	write_nav(w);
-	if (w->index->params.refine_size > 0)
+	uint64		n = ((uint64) end - start + HNSW_UNIT_PAGES - 1) / HNSW_UNIT_PAGES;
+	pg_atomic_uint64 *written = &w->build->shared->nodes_written;
+	uint64		unit;
+
+	while ((unit = pg_atomic_fetch_add_u64(counter, 1)) < n)
 	{
-		open_records(w);
-		write_refine(w);
-		close_records(w);
+		BlockNumber first = start + (BlockNumber) unit * HNSW_UNIT_PAGES;
+		BlockNumber last = Min(end - first, HNSW_UNIT_PAGES) + first;
+
+		write(w, first, last);
+		log_pages(w, first, last);
+		if (w->build->participant == 0)
+			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+										 (int64) pg_atomic_read_u64(written));
 	}
-	write_upper(w);
-	if (w->rest != NULL)
-		write_values(w);
-	write_tids(w);
 }
 
 /*
- * hnsw_write
- *		Write the graph of a build, or an empty index if it has none, to a fork
- *		without blocks, and log it.
+ * hnsw_write_units
+ *		A participant's part of nav and refine pages.
  */
 void
-hnsw_write(HnswBuild *build, ForkNumber fork)
+hnsw_write_units(HnswBuild *build)
 {
-	Writer		w = {.build = build, .index = &build->index, .layout = &build->index.layout};
+	HnswBuildShared *shared = build->shared;
+	const HnswPlan *plan = &shared->plan;
+	Writer		w;
 
-	w.fork = fork;
-	w.nav = build->index.model == NULL ? NULL :
-		MemoryContextAlloc(build->context, sizeof(float) * build->index.params.dim);
-	w.code = MemoryContextAlloc(build->context, MAXALIGN(build->index.layout.code_size));
-	prepare(&w);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, w.nnodes);
+	init_writer(&w, build, plan, MAIN_FORKNUM);
+	write_units(&w, write_nav, &shared->next_nav, plan->nav_start, plan->refine_start);
+	open_records(&w);
+	write_units(&w, write_refine, &shared->next_refine, plan->refine_start, plan->upper_start);
+	close_records(&w);
+}
 
-	end_page(new_page(&w, HNSW_PAGE_META, sizeof(HnswMetaPageData)));
-	if (build->index.model != NULL)
-		write_bytes(&w, HNSW_PAGE_MODEL, (const uint8_t *) build->index.model,
-					build->index.model->size);
-	if (w.nnodes > 0)
-		write_nodes(&w);
+/* metapage, unfilled, and model */
+static void
+write_head(Writer *w)
+{
+	const QuantModel *model = w->index->model;
+
+	w->next = 0;
+	end_page(new_page(w, HNSW_PAGE_META, sizeof(HnswMetaPageData)));
+	if (model != NULL)
+		write_bytes(w, HNSW_PAGE_MODEL, (const uint8_t *) model, model->size);
+}
+
+/*
+ * hnsw_write_rest
+ *		The leader's part: all pages but those, the metapage yet to be filled.
+ */
+void
+hnsw_write_rest(HnswBuild *build)
+{
+	const HnswPlan *plan = &build->shared->plan;
+	Writer		w;
+
+	init_writer(&w, build, plan, MAIN_FORKNUM);
+	write_head(&w);
+	if (plan->entry_start < plan->nav_start)
+		write_entry(&w);
+	w.next = plan->upper_start;
+	write_upper(&w);
+	if (build->index.model == NULL)
+		write_values(&w);
+	write_tids(&w);
+	if (w.next != plan->end)
+		elog(ERROR, "index \"%s\" has %u pages, not %u",
+			 RelationGetRelationName(build->rel), w.next, plan->end);
+	log_pages(&w, 1, plan->nav_start);
+	log_pages(&w, plan->upper_start, plan->end);
+}
+
+/*
+ * hnsw_write_meta
+ *		Last of all, fill in the metapage.
+ */
+void
+hnsw_write_meta(HnswBuild *build)
+{
+	Writer		w;
+
+	init_writer(&w, build, &build->shared->plan, MAIN_FORKNUM);
 	write_meta(&w);
-	if (RelationNeedsWAL(build->rel) || fork == INIT_FORKNUM)
-		log_newpage_range(build->rel, fork, 0, w.next, true);
+	log_pages(&w, 0, 1);
+}
+
+/*
+ * hnsw_write_empty
+ *		An index without nodes, in a fork without blocks.
+ */
+void
+hnsw_write_empty(HnswBuild *build, ForkNumber fork)
+{
+	HnswPlan	plan = {0};
+	Writer		w;
+
+	hnsw_finish_empty(build, &plan, fork);
+	init_writer(&w, build, &plan, fork);
+	write_head(&w);
+	write_meta(&w);
+	log_pages(&w, 0, plan.end);
 }

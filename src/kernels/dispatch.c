@@ -21,8 +21,8 @@ static const VecKernels *usable[MAX_USABLE];
 static int	nusable = 0;
 
 #ifdef __x86_64__
-/* the AVX-512 table, with the faster bit kernels */
-static VecKernels avx512_vpopcntdq;
+/* the AVX-512 table, with the kernels of its extensions that the CPU has */
+static VecKernels avx512_best;
 
 /* clang 14 cannot ask for F16C by name; its state is AVX's, asked elsewhere */
 static bool
@@ -48,14 +48,12 @@ find_usable_x86(void)
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 		__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
 	{
+		avx512_best = vec_kernels_avx512;
 		if (__builtin_cpu_supports("avx512vpopcntdq"))
-		{
-			avx512_vpopcntdq = vec_kernels_avx512;
-			vec_kernels_use_vpopcntdq(&avx512_vpopcntdq);
-			usable[nusable++] = &avx512_vpopcntdq;
-		}
-		else
-			usable[nusable++] = &vec_kernels_avx512;
+			vec_kernels_use_vpopcntdq(&avx512_best);
+		if (__builtin_cpu_supports("avx512vnni"))
+			vec_kernels_use_vnni(&avx512_best);
+		usable[nusable++] = &avx512_best;
 	}
 
 	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&

@@ -381,6 +381,7 @@ store_sums(uint16_t *out, __m256i whole, __m256i high)
 #define I_ZERO()				_mm256_setzero_si256()
 #define I_DOT(acc, x, y)		dot_bytes(acc, x, y)
 #define I_DOT_SMALL(acc, x, y)	dot_small_bytes(acc, x, y)
+#define I_JOIN(x, y)			_mm256_add_epi32(x, y)
 #define I_TOTAL(acc)			sum_words(acc)
 
 #define G_ROWS					4

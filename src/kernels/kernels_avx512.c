@@ -4,8 +4,9 @@
  *	  Kernels for x86-64 with AVX-512 F, BW, VL, DQ: sixteen floats a lane.
  *
  * Bits are counted by table lookup, which every such CPU can, and once more
- * by VPOPCNTDQ: dispatch.c puts those two kernels into a copy of the table
- * where the CPU has the instruction.
+ * by VPOPCNTDQ; bytes are multiplied by widening, and once more by VNNI.
+ * dispatch.c puts those kernels into a copy of the table where the CPU has
+ * the instruction.
  *
  *-------------------------------------------------------------------------
  */
@@ -276,6 +277,7 @@ store_sums(uint16_t *out, __m512i whole, __m512i high)
 #define I_ZERO()				_mm512_setzero_si512()
 #define I_DOT(acc, x, y)		dot_bytes(acc, x, y)
 #define I_DOT_SMALL(acc, x, y)	dot_small_bytes(acc, x, y)
+#define I_JOIN(x, y)			_mm512_add_epi32(x, y)
 #define I_TOTAL(acc)			_mm512_reduce_add_epi32(acc)
 
 #define G_ROWS					8
@@ -316,6 +318,87 @@ vec_kernels_use_vpopcntdq(VecKernels *table)
 {
 	table->hamming_bits = FN(hamming_bits);
 	table->jaccard_bits = FN(jaccard_bits);
+}
+
+/*
+ * The products of codes again, four to an instruction.  It takes one operand
+ * as signed: 128 is taken off each byte of y, and 128 times the sum of x is
+ * added in the end.
+ */
+#undef VEC_ISA
+#undef VEC_TARGET
+#undef I_ZERO
+#undef I_DOT
+#undef I_DOT_SMALL
+#undef I_JOIN
+#undef I_TOTAL
+
+#define VEC_ISA		avx512_vnni
+#define VEC_TARGET	__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+
+typedef struct VnniSum
+{
+	__m512i		products;
+	__m512i		sum;			/* of the bytes of x */
+} VnniSum;
+
+VEC_TARGET VEC_INLINE VnniSum
+vnni_zero(void)
+{
+	VnniSum		s = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+
+	return s;
+}
+
+VEC_TARGET VEC_INLINE VnniSum
+vnni_dot(VnniSum s, __m512i x, __m512i y)
+{
+	s.products = _mm512_dpbusd_epi32(s.products, x, _mm512_xor_si512(y, _mm512_set1_epi8(-128)));
+	s.sum = _mm512_dpbusd_epi32(s.sum, x, _mm512_set1_epi8(1));
+	return s;
+}
+
+VEC_TARGET VEC_INLINE VnniSum
+vnni_dot_small(VnniSum s, __m512i x, __m512i y)
+{
+	s.products = _mm512_dpbusd_epi32(s.products, x, y);
+	return s;
+}
+
+VEC_TARGET VEC_INLINE VnniSum
+vnni_join(VnniSum s, VnniSum t)
+{
+	s.products = _mm512_add_epi32(s.products, t.products);
+	s.sum = _mm512_add_epi32(s.sum, t.sum);
+	return s;
+}
+
+VEC_TARGET VEC_INLINE int32_t
+vnni_total(VnniSum s)
+{
+	return _mm512_reduce_add_epi32(_mm512_add_epi32(s.products, _mm512_slli_epi32(s.sum, 7)));
+}
+
+#define SumLane					VnniSum
+#define I_ZERO()				vnni_zero()
+#define I_DOT(acc, x, y)		vnni_dot(acc, x, y)
+#define I_DOT_SMALL(acc, x, y)	vnni_dot_small(acc, x, y)
+#define I_JOIN(x, y)			vnni_join(x, y)
+#define I_TOTAL(acc)			vnni_total(acc)
+
+#include "kernels/kernels_dot_tmpl.h"
+
+/*
+ * vec_kernels_use_vnni
+ *		Replace the products of codes in an AVX-512 table by those that need
+ *		VNNI.
+ */
+void
+vec_kernels_use_vnni(VecKernels *table)
+{
+	table->dot_u8 = FN(dot_u8);
+	table->dot_u4 = FN(dot_u4);
+	table->dot_u2 = FN(dot_u2);
 }
 
 #endif							/* __x86_64__ */

@@ -10,6 +10,7 @@
  *	I_ZERO()
  *	I_DOT(acc, x, y)		add the products of the bytes of two BitLanes
  *	I_DOT_SMALL(acc, x, y)	the same, every byte below 16
+ *	I_JOIN(x, y)			the sums of both
  *	I_TOTAL(acc)
  *
  *-------------------------------------------------------------------------
@@ -19,16 +20,22 @@
 VEC_TARGET static int32_t
 FN(dot_u8) (const uint8_t *a, const uint8_t *b, int dim)
 {
-	SumLane		acc = I_ZERO();
+	SumLane		acc0 = I_ZERO();
+	SumLane		acc1 = I_ZERO();
 	size_t		bytes = (size_t) dim;
 	size_t		i = 0;
 
+	for (; bytes - i >= 2 * B_WIDTH; i += 2 * B_WIDTH)
+	{
+		acc0 = I_DOT(acc0, B_LOAD(a + i), B_LOAD(b + i));
+		acc1 = I_DOT(acc1, B_LOAD(a + i + B_WIDTH), B_LOAD(b + i + B_WIDTH));
+	}
 	for (; bytes - i >= B_WIDTH; i += B_WIDTH)
-		acc = I_DOT(acc, B_LOAD(a + i), B_LOAD(b + i));
+		acc0 = I_DOT(acc0, B_LOAD(a + i), B_LOAD(b + i));
 	if (i < bytes)
-		acc = I_DOT(acc, B_PART(a + i, bytes - i), B_PART(b + i, bytes - i));
+		acc1 = I_DOT(acc1, B_PART(a + i, bytes - i), B_PART(b + i, bytes - i));
 
-	return I_TOTAL(acc);
+	return I_TOTAL(I_JOIN(acc0, acc1));
 }
 
 /* the same, two coordinates per byte */

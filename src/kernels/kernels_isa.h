@@ -62,6 +62,7 @@ extern const VecKernels vec_kernels_avx2;
 extern const VecKernels vec_kernels_avx512;
 
 extern void vec_kernels_use_vpopcntdq(VecKernels *table);
+extern void vec_kernels_use_vnni(VecKernels *table);
 #endif
 #ifdef __aarch64__
 extern const VecKernels vec_kernels_neon;

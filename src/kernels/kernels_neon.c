@@ -412,6 +412,7 @@ store_sums(uint16_t *out, uint8x16_t whole, uint8x16_t high)
 #define I_ZERO()				vdupq_n_u32(0)
 #define I_DOT(acc, x, y)		dot_bytes(acc, x, y)
 #define I_DOT_SMALL(acc, x, y)	dot_bytes(acc, x, y)
+#define I_JOIN(x, y)			vaddq_u32(x, y)
 #define I_TOTAL(acc)			((int32_t) vaddvq_u32(acc))
 
 #define G_ROWS					4

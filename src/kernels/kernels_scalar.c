@@ -258,6 +258,7 @@ typedef int32_t SumLane;
 #define I_ZERO()				0
 #define I_DOT(acc, x, y)		((acc) + dot_bytes(x, y))
 #define I_DOT_SMALL(acc, x, y)	((acc) + dot_bytes(x, y))
+#define I_JOIN(x, y)			((x) + (y))
 #define I_TOTAL(acc)			(acc)
 
 #define G_ROWS					1

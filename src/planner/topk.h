@@ -14,14 +14,23 @@
 #include "postgres.h"
 
 #include "nodes/extensible.h"
+#include "nodes/pathnodes.h"
 #include "nodes/primnodes.h"
 
 /* members of custom_private */
 typedef enum TopkPrivate
 {
 	TOPK_ROWS,					/* how many rows the query asks for */
-	TOPK_COLUMN_ARG				/* which argument of the distance is the column: 0, 1 */
+	TOPK_COLUMN_ARG,			/* which argument of the distance is the column: 0, 1 */
+	TOPK_SKIP_NULLS,			/* are rows whose distance is NULL left out: 0, 1 */
+	TOPK_FIRST					/* TOPK_NULL_FIRST and TOPK_NAN_FIRST, or'ed */
 } TopkPrivate;
+
+/* which rows without a distance come before all others */
+#define TOPK_NULL_FIRST	1
+#define TOPK_NAN_FIRST	2
+
+extern void vec_add_topk_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
 
 extern const CustomScanMethods topk_scan_methods;
 

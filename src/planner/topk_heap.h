@@ -33,17 +33,20 @@ typedef struct TopkHeap
 	uint64		worst;			/* a key above this cannot enter */
 } TopkHeap;
 
-#define TOPK_KEY_NULL	PG_UINT64_MAX
-#define TOPK_KEY_NAN	(PG_UINT64_MAX - 1)
+/* keys of no number, before all of them and after */
+#define TOPK_KEY_NULL_FIRST	UINT64CONST(0)
+#define TOPK_KEY_NAN_FIRST	UINT64CONST(1)
+#define TOPK_KEY_NAN_LAST	(PG_UINT64_MAX - 1)
+#define TOPK_KEY_NULL_LAST	PG_UINT64_MAX
 
-/* float8's btree order, ascending, NULLS LAST, as unsigned integers */
+/* float8's btree order, ascending, as unsigned integers; NaN has the given one */
 static inline uint64
-topk_key(double distance)
+topk_key(double distance, uint64 nan_key)
 {
 	uint64		bits;
 
 	if (unlikely(isnan(distance)))
-		return TOPK_KEY_NAN;
+		return nan_key;
 	distance += 0.0;			/* -0 equals 0 */
 	memcpy(&bits, &distance, sizeof(bits));
 	return bits ^ ((bits >> 63) != 0 ? PG_UINT64_MAX : UINT64CONST(1) << 63);
@@ -68,11 +71,12 @@ topk_before(const TopkEntry *a, const TopkEntry *b)
 	return a->key < b->key || (a->key == b->key && a->place < b->place);
 }
 
+/* empty it; no key above "worst" will enter */
 static inline void
-topk_heap_reset(TopkHeap *heap)
+topk_heap_reset(TopkHeap *heap, uint64 worst)
 {
 	heap->count = 0;
-	heap->worst = PG_UINT64_MAX;
+	heap->worst = worst;
 }
 
 /* put an entry where the top was, among the first n */

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * topk_path.c
- *	  Offers VectorTopK for ORDER BY column <distance> value LIMIT k.
+ *	  Offers VectorTopK for ORDER BY column <distance> value LIMIT k, and for
+ *	  what grows or shrinks with the distance.
  *
  * README.md says when and at what cost.
  *
@@ -13,34 +14,27 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/appendinfo.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
-#include "planner/planner.h"
+#include "planner/order.h"
 #include "planner/topk.h"
 #include "planner/topk_heap.h"
 #include "types/cost.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/typcache.h"
 
 /* more rows than these are a sort's business */
 #define MAX_ROWS 10000
 
 /* part of cpu_tuple_cost that rows which are not handed up save */
 #define NO_SLOT_SHARE 0.4
-
-static bool enable_topk = true;
-static set_rel_pathlist_hook_type previous_hook = NULL;
 
 /* is a LIMIT or OFFSET known now, and not only estimated? */
 static bool
@@ -71,13 +65,6 @@ query_wants_first_rows(PlannerInfo *root)
 		list_length(root->query_pathkeys) == 1;
 }
 
-/* the rel of the FROM clause that rel is, or is a part of */
-static Relids
-query_relids(RelOptInfo *rel)
-{
-	return rel->top_parent_relids != NULL ? rel->top_parent_relids : rel->relids;
-}
-
 /* a table with heap storage that is, alone or among its siblings, all of FROM? */
 static bool
 is_table_of_query(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
@@ -89,7 +76,7 @@ is_table_of_query(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
 		rte->tablesample != NULL || IS_DUMMY_REL(rel) ||
 		rel->lateral_relids != NULL ||
-		!bms_equal(query_relids(rel), root->all_baserels))
+		!bms_equal(vec_query_relids(rel), root->all_baserels))
 		return false;
 
 	table = table_open(rte->relid, NoLock);
@@ -98,12 +85,21 @@ is_table_of_query(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 	return heap;
 }
 
-/* a column of rel? */
+static Node *
+strip_relabeling(Node *node)
+{
+	while (IsA(node, RelabelType))
+		node = (Node *) ((RelabelType *) node)->arg;
+	return node;
+}
+
+/* a column of rel, of our types or a domain over one? */
 static bool
 is_column(Node *node, RelOptInfo *rel)
 {
-	Var		   *var = (Var *) node;
+	Var		   *var = (Var *) strip_relabeling(node);
 
+	node = (Node *) var;
 	return IsA(node, Var) && var->varno == (int) rel->relid && var->varlevelsup == 0 &&
 		var->varattno > 0 && get_typlen(var->vartype) == -1;
 }
@@ -117,20 +113,12 @@ is_value(Node *node)
 }
 
 /*
- * Which argument of a distance is a column of rel, the other being a value; -1
- * if the expression is not such a distance.
+ * Which argument of a distance is a column of rel, the other being a value; or
+ * -1.
  */
 static int
-column_argument(Node *node, RelOptInfo *rel)
+column_argument(OpExpr *distance, RelOptInfo *rel)
 {
-	OpExpr	   *distance = (OpExpr *) node;
-
-	if (!IsA(node, OpExpr) || list_length(distance->args) != 2 ||
-		distance->opresulttype != FLOAT8OID || distance->opretset)
-		return -1;
-	set_opfuncid(distance);
-	if (!func_strict(distance->opfuncid) || !vec_is_distance_function(distance->opfuncid))
-		return -1;
 	for (int i = 0; i < 2; i++)
 	{
 		if (is_column(list_nth(distance->args, i), rel) &&
@@ -140,48 +128,22 @@ column_argument(Node *node, RelOptInfo *rel)
 	return -1;
 }
 
-/* an expression over the FROM clause's rel as one over rel, a part of it */
-static Node *
-expression_of_part(PlannerInfo *root, Node *node, Index rti)
-{
-	AppendRelInfo *part = root->append_rel_array ? root->append_rel_array[rti] : NULL;
-
-	if (part == NULL)
-		return node;
-	node = expression_of_part(root, node, part->parent_relid);
-	return adjust_appendrel_attrs(root, node, 1, &part);
-}
-
 /*
- * The distance the query is ordered by, ascending, NULLs last; NULL if it is
- * not one that can be computed from a column of rel.
+ * The distance the query is ordered by, nearest first, and which rows without
+ * one come before; NULL if it cannot be computed from a column of rel.
  */
 static OpExpr *
-ordering_distance(PlannerInfo *root, RelOptInfo *rel)
+ordering_distance(PlannerInfo *root, RelOptInfo *rel, int *first)
 {
 	PathKey    *key = linitial_node(PathKey, root->query_pathkeys);
-	TypeCacheEntry *float8 = lookup_type_cache(FLOAT8OID, TYPECACHE_BTREE_OPFAMILY);
-	ListCell   *cell;
+	VecOrder	order;
 
-	if (!vec_pathkey_ascends_compat(key) || key->pk_nulls_first ||
-		key->pk_opfamily != float8->btree_opf || key->pk_eclass->ec_has_volatile)
+	if (!vec_order_of_pathkey(root, rel, key, &order) ||
+		column_argument(order.distance, rel) < 0)
 		return NULL;
-
-	foreach(cell, key->pk_eclass->ec_members)
-	{
-		EquivalenceMember *member = lfirst_node(EquivalenceMember, cell);
-		Node	   *node = (Node *) member->em_expr;
-
-		if (member->em_is_child || !bms_equal(member->em_relids, query_relids(rel)))
-			continue;
-		/* cheap tests first: most orders are none of ours */
-		if (!IsA(node, OpExpr))
-			continue;
-		node = expression_of_part(root, node, rel->relid);
-		if (column_argument(node, rel) >= 0)
-			return (OpExpr *) node;
-	}
-	return NULL;
+	*first = (key->pk_nulls_first ? TOPK_NULL_FIRST : 0) |
+		(vec_pathkey_ascends_compat(key) ? 0 : TOPK_NAN_FIRST);
+	return order.distance;
 }
 
 /*
@@ -219,7 +181,7 @@ static const CustomPathMethods topk_path_methods = {
 
 /* the path; with workers, each of them returns its own first rows in order */
 static CustomPath *
-make_topk_path(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, int workers)
+make_topk_path(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, int first, int workers)
 {
 	CustomPath *path = makeNode(CustomPath);
 
@@ -232,29 +194,31 @@ make_topk_path(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, int workers
 	path->path.parallel_workers = workers;
 	path->path.pathkeys = root->query_pathkeys;
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
-	path->custom_private = list_make1(distance);
+	path->custom_private = list_make2(distance, makeInteger(first));
 	path->methods = &topk_path_methods;
 	cost_topk(root, path, rel, distance);
 	return path;
 }
 
-/* set_rel_pathlist_hook */
-static void
-add_topk_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+/*
+ * vec_add_topk_paths
+ *		Offer VectorTopK for a base relation, where it answers the query.
+ */
+void
+vec_add_topk_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
 	CustomPath *path;
 	OpExpr	   *distance;
+	int			first;
 	int			workers;
 
-	if (previous_hook != NULL)
-		previous_hook(root, rel, rti, rte);
-	if (!enable_topk || !query_wants_first_rows(root) || !is_table_of_query(root, rel, rte))
+	if (!query_wants_first_rows(root) || !is_table_of_query(root, rel, rte))
 		return;
-	distance = ordering_distance(root, rel);
+	distance = ordering_distance(root, rel, &first);
 	if (distance == NULL)
 		return;
 
-	path = make_topk_path(root, rel, distance, 0);
+	path = make_topk_path(root, rel, distance, first, 0);
 	add_path(rel, &path->path);
 
 	/* under an Append the order of a parallel scan would be lost */
@@ -266,7 +230,29 @@ add_topk_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte
 									  vec_toast_pages(root, (Node *) distance, rel->tuples),
 									  -1, max_parallel_workers_per_gather);
 	if (workers > 0)
-		add_partial_path(rel, &make_topk_path(root, rel, distance, workers)->path);
+		add_partial_path(rel, &make_topk_path(root, rel, distance, first, workers)->path);
+}
+
+/*
+ * The filter without "distance IS NOT NULL", which min(distance) comes with: the
+ * scan can tell without computing it twice.
+ */
+static List *
+without_null_test(List *clauses, OpExpr *distance)
+{
+	List	   *others = NIL;
+	ListCell   *cell;
+
+	foreach(cell, clauses)
+	{
+		NullTest   *test = (NullTest *) lfirst(cell);
+
+		if (IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL &&
+			equal(test->arg, distance))
+			continue;
+		others = lappend(others, test);
+	}
+	return others;
 }
 
 /* PlanCustomPath; the caller copies the costs and orders the clauses */
@@ -277,33 +263,18 @@ plan_topk(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 	CustomScan *plan = makeNode(CustomScan);
 	OpExpr	   *distance = linitial_node(OpExpr, path->custom_private);
 
+	clauses = extract_actual_clauses(clauses, false);
 	plan->scan.plan.targetlist = tlist;
-	plan->scan.plan.qual = extract_actual_clauses(clauses, false);
+	plan->scan.plan.qual = without_null_test(clauses, distance);
 	plan->scan.scanrelid = rel->relid;
 	plan->flags = path->flags;
 	plan->custom_exprs = list_make1(distance);
 	/* in the order of TopkPrivate */
-	plan->custom_private = list_make2(makeInteger((int) root->limit_tuples),
-									  makeInteger(column_argument((Node *) distance, rel)));
+	plan->custom_private =
+		list_make4(makeInteger((int) root->limit_tuples),
+				   makeInteger(column_argument(distance, rel)),
+				   makeInteger(list_length(plan->scan.plan.qual) < list_length(clauses)),
+				   lsecond(path->custom_private));
 	plan->methods = &topk_scan_methods;
 	return &plan->scan.plan;
-}
-
-/*
- * vec_planner_init
- *		Define the settings and enter the planner; called once per process.
- */
-void
-vec_planner_init(void)
-{
-	DefineCustomBoolVariable("vecext.enable_topk",
-							 "Enables the planner's use of VectorTopK plans.",
-							 "They answer ORDER BY distance LIMIT without an index.",
-							 &enable_topk,
-							 true,
-							 PGC_USERSET, GUC_EXPLAIN,
-							 NULL, NULL, NULL);
-	RegisterCustomScanMethods(&topk_scan_methods);
-	previous_hook = set_rel_pathlist_hook;
-	set_rel_pathlist_hook = add_topk_paths;
 }

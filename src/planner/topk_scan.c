@@ -56,6 +56,9 @@ typedef struct TopkScanState
 	bool		value_isnull;
 	FmgrInfo	distance;
 	FunctionCallInfo call;		/* of the distance, with both arguments */
+	uint64		null_key;		/* of rows without a distance */
+	uint64		nan_key;
+	uint64		worst;			/* keys above it are left out */
 	TopkHeap	heap;			/* an array in order once done */
 	bool		done;			/* has the table been scanned? */
 	int			next;			/* entry to return next */
@@ -89,13 +92,13 @@ key_of_vector(TopkScanState *state, Datum vector, bool isnull, MemoryContext per
 	Datum		distance;
 
 	if (isnull || state->value_isnull)
-		return TOPK_KEY_NULL;	/* the function is strict */
+		return state->null_key; /* the function is strict */
 	call->args[state->column_arg].value = vector;
 	call->isnull = false;
 	caller = MemoryContextSwitchTo(per_tuple);
 	distance = FunctionCallInvoke(call);
 	MemoryContextSwitchTo(caller);
-	return call->isnull ? TOPK_KEY_NULL : topk_key(DatumGetFloat8(distance));
+	return call->isnull ? state->null_key : topk_key(DatumGetFloat8(distance), state->nan_key);
 }
 
 /* hint at a stretch of memory, which need not exist */
@@ -230,7 +233,7 @@ compute(TopkScanState *state)
 	if (node->ss_currentScanDesc == NULL)
 		node->ss_currentScanDesc = table_beginscan(node->ss_currentRelation,
 												   node->ps.state->es_snapshot, 0, NULL);
-	topk_heap_reset(&state->heap);
+	topk_heap_reset(&state->heap, state->worst);
 	evaluate_value(state);
 	if (node->ps.qual != NULL)
 		scan_filtered(state, node->ss_currentScanDesc);
@@ -313,6 +316,30 @@ use_slot_of_table(ScanState *node, EState *estate)
 	node->ps.qual = ExecInitQual(node->ps.plan->qual, &node->ps);
 }
 
+/* of a column, or a domain's cast to its type */
+static AttrNumber
+column_number(Node *argument)
+{
+	while (IsA(argument, RelabelType))
+		argument = (Node *) ((RelabelType *) argument)->arg;
+	return castNode(Var, argument)->varattno;
+}
+
+/* where rows without a distance go */
+static void
+set_keys(TopkScanState *state, List *private)
+{
+	int			first = intVal(list_nth(private, TOPK_FIRST));
+
+	state->null_key = (first & TOPK_NULL_FIRST) != 0 ? TOPK_KEY_NULL_FIRST : TOPK_KEY_NULL_LAST;
+	state->nan_key = (first & TOPK_NAN_FIRST) != 0 ? TOPK_KEY_NAN_FIRST : TOPK_KEY_NAN_LAST;
+	state->worst = TOPK_KEY_NULL_LAST;
+	if (intVal(list_nth(private, TOPK_SKIP_NULLS)) == 0)
+		return;
+	state->null_key = TOPK_KEY_NULL_LAST;
+	state->worst = TOPK_KEY_NAN_LAST;
+}
+
 static void
 topk_begin(CustomScanState *css, EState *estate, int eflags)
 {
@@ -332,11 +359,12 @@ topk_begin(CustomScanState *css, EState *estate, int eflags)
 							 NULL, NULL);
 
 	state->column_arg = intVal(list_nth(plan->custom_private, TOPK_COLUMN_ARG));
-	state->column = list_nth_node(Var, distance->args, state->column_arg)->varattno;
+	state->column = column_number(list_nth(distance->args, state->column_arg));
 	state->call->args[state->column_arg].isnull = false;
 	state->value = ExecInitExpr(list_nth(distance->args, 1 - state->column_arg), &css->ss.ps);
 	state->value_context = AllocSetContextCreate(CurrentMemoryContext, "VectorTopK value",
 												 ALLOCSET_SMALL_SIZES);
+	set_keys(state, plan->custom_private);
 	state->heap.capacity = rows;
 	state->heap.entries = palloc(mul_size(rows, sizeof(TopkEntry)));
 }

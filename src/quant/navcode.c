@@ -27,7 +27,7 @@ center_of(int bits)
 	return ((1 << bits) - 1) * 0.5;
 }
 
-static NavHead
+static inline NavHead
 read_head(const uint8_t *code)
 {
 	NavHead		head;
@@ -133,13 +133,14 @@ levels_dot(const uint8_t *a, const uint8_t *b, int dim, int bits)
 	return bits == 4 ? vec_kernels->dot_u4(a, b, dim) : vec_kernels->dot_u2(a, b, dim);
 }
 
-/* <y_a, y_b>, exact */
-static double
+/* <y_a, y_b>, exact: in whole numbers, for twice the center is one */
+static inline double
 centered_dot(const uint8_t *a, const uint8_t *b, int32_t sum_a, int32_t sum_b, int dim, int bits)
 {
-	double		center = center_of(bits);
+	int64_t		twice = (1 << bits) - 1;
+	int64_t		dot = bits == 8 ? vec_kernels->dot_u8(a, b, dim) : levels_dot(a, b, dim, bits);
 
-	return levels_dot(a, b, dim, bits) - center * ((double) sum_a + sum_b) + center * center * dim;
+	return (double) (4 * dot - 2 * twice * ((int64_t) sum_a + sum_b) + twice * twice * dim) * 0.25;
 }
 
 /*
@@ -223,7 +224,7 @@ nav_decode(const QuantModel *model, int bits, const uint8_t *code, float *nav)
 }
 
 /* estimated inner product of the nav-space vectors behind two codes */
-static float
+static inline float
 nav_product(int dim, int bits, const NavHead *ha, const NavHead *hb,
 			const uint8_t *a, const uint8_t *b)
 {

@@ -14,11 +14,11 @@
 #include <math.h>
 #include <string.h>
 
-#define SAMPLE_FLOATS	(8 * 1024 * 1024)	/* rows times dim at most */
+#define SAMPLE_FLOATS	(4 * 1024 * 1024)	/* rows times dim at most */
 #define SAMPLE_ROWS		20000	/* and rows */
 #define MIN_ROWS		256		/* fewer teach nothing */
-#define EXTRA			8		/* directions iterated beyond those kept */
-#define ITERATIONS		4
+#define EXTRA			16		/* directions iterated beyond those kept */
+#define ITERATIONS		2
 #define BLOCK			8		/* rows that stay in the first cache */
 
 #define EDGE_ROWS		200		/* rows whose nearest other row makes an edge */

@@ -194,8 +194,9 @@ extern float nav_distance(const QuantQuery *query, int bits, const uint8_t *code
 /* lower bound, in SQL units, for the distance of the vector behind a code */
 extern double nav_lower_bound(const QuantQuery *query, int bits, const uint8_t *code);
 
-/* SQL units of a nav distance */
+/* SQL units of a nav distance, and back */
 extern double quant_to_sql(const QuantModel *model, float distance);
+extern double quant_from_sql(const QuantModel *model, double distance);
 
 /*--- edge sketches: sketch.c --------------------------------------------*/
 
@@ -249,6 +250,7 @@ extern size_t refine_size(RefineKind kind, int dim);
 extern void refine_encode(RefineKind kind, const float *x, int dim, uint8_t *record);
 extern RefineResult refine_distance(RefineKind kind, QuantMetric metric, const float *q,
 									double q_norm, const uint8_t *record, int dim);
+extern double refine_decode(RefineKind kind, const uint8_t *record, int dim, float *x);
 extern double refine_query_norm(const float *q, int dim);
 
 #endif							/* VECEXT_QUANT_H */

@@ -152,6 +152,20 @@ quant_to_sql(const QuantModel *model, float distance)
 	return model->metric == QUANT_IP ? d : d / 2;
 }
 
+/*
+ * quant_from_sql
+ *		Nav distance, as quant_to_sql() takes it.
+ */
+double
+quant_from_sql(const QuantModel *model, double distance)
+{
+	double		square = (double) model->scale * model->scale;
+
+	if (model->metric == QUANT_L2)
+		return distance * distance * square;
+	return model->metric == QUANT_IP ? distance * square : 2 * distance * square;
+}
+
 /* the decoded vector's product with the query, and all that may be wrong in it */
 static double
 decoded_product(const QuantQuery *query, int bits, const uint8_t *code, const NavHead *head,

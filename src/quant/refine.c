@@ -300,3 +300,41 @@ refine_distance(RefineKind kind, QuantMetric metric, const float *q, double q_no
 		return result_product(sums.dot, q_norm, x_norm, residual);
 	return result_cosine(sums.dot, q_norm, x_norm, residual);
 }
+
+/*
+ * refine_decode
+ *		The dim elements a record stands for; returns what their distance from
+ *		the value's own is at most.  0 for REFINE_HEAP, which has no record.
+ */
+double
+refine_decode(RefineKind kind, const uint8_t *record, int dim, float *x)
+{
+	Int8Head	head;
+	float		residual = 0;
+
+	switch (kind)
+	{
+		case REFINE_FULL:
+			memcpy(x, record, (size_t) dim * sizeof(float));
+			break;
+		case REFINE_HALF:
+			memcpy(&residual, record, sizeof(residual));
+			for (int i = 0; i < dim; i++)
+			{
+				vec_half	half;
+
+				memcpy(&half, record + sizeof(residual) + (size_t) i * sizeof(half), sizeof(half));
+				vec_kernels->half_to_float(&half, x + i, 1);
+			}
+			break;
+		case REFINE_INT8:
+			memcpy(&head, record, sizeof(head));
+			residual = head.residual;
+			for (int i = 0; i < dim; i++)
+				x[i] = head.offset + head.step * (float) record[sizeof(head) + (size_t) i];
+			break;
+		case REFINE_HEAP:
+			break;
+	}
+	return residual;
+}

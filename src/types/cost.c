@@ -16,7 +16,9 @@
 
 #include "access/detoast.h"
 #include "access/heaptoast.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/pathnodes.h"
 #include "nodes/supportnodes.h"
@@ -35,6 +37,9 @@
 #define BYTES_PER_OPERATOR	512.0
 #define DETOAST_OPERATORS	250.0
 #define CHUNK_OPERATORS		30.0
+
+/* - of double precision, which has no symbol in the server's headers */
+#define FLOAT8_MINUS_OPERATOR 585
 
 /* bytes of a value where nothing is known */
 #define DEFAULT_BYTES 1024.0
@@ -122,26 +127,17 @@ call_arguments(Node *node)
 	return NIL;
 }
 
-/*
- * Planner support function of every distance function: the cost per call.
- * Leaves the question to procost where it cannot see the arguments.
- */
-VEC_SQL_FUNCTION(vecext_distance_support)
+/* the cost per call; false where the arguments cannot be seen */
+static bool
+cost_of_call(SupportRequestCost *cost)
 {
-	Node	   *request = (Node *) PG_GETARG_POINTER(0);
-	SupportRequestCost *cost;
-	List	   *arguments;
+	List	   *arguments = call_arguments(cost->node);
 	ListCell   *cell;
 	double		largest = 0;
 	double		operators = 1;
 
-	if (!IsA(request, SupportRequestCost))
-		PG_RETURN_POINTER(NULL);
-	cost = (SupportRequestCost *) request;
-	arguments = call_arguments(cost->node);
 	if (arguments == NIL)
-		PG_RETURN_POINTER(NULL);
-
+		return false;
 	foreach(cell, arguments)
 	{
 		Operand		operand = measure_operand(cost->root, (Node *) lfirst(cell));
@@ -156,7 +152,78 @@ VEC_SQL_FUNCTION(vecext_distance_support)
 
 	cost->startup = 0;
 	cost->per_tuple = cpu_operator_cost * (operators + largest / BYTES_PER_OPERATOR);
-	PG_RETURN_POINTER(cost);
+	return true;
+}
+
+/* an operator of the function's schema and arguments; its function, or invalid */
+static Oid
+operator_beside(const char *name, Oid function, const FuncExpr *call, Oid *implementation)
+{
+	Oid			operator = GetSysCacheOid4(OPERNAMENSP, Anum_pg_operator_oid,
+										   CStringGetDatum(name),
+										   ObjectIdGetDatum(exprType(linitial(call->args))),
+										   ObjectIdGetDatum(exprType(lsecond(call->args))),
+										   ObjectIdGetDatum(get_func_namespace(function)));
+
+	*implementation = OidIsValid(operator) ? get_opcode(operator) : InvalidOid;
+	return operator;
+}
+
+static Node *
+make_operator(Oid operator, List *args)
+{
+	Expr	   *result = make_opclause(operator, FLOAT8OID, false, linitial(args),
+									   list_length(args) == 2 ? lsecond(args) : NULL,
+									   InvalidOid, InvalidOid);
+
+	set_opfuncid((OpExpr *) result);
+	return (Node *) result;
+}
+
+/*
+ * The operator for a call of the function behind it, for only operators are
+ * known to indexes: a <-> b for l2_distance(a, b), and - (a <#> b) for
+ * inner_product(a, b).  NULL if there is none.
+ */
+static Node *
+operator_of_call(const FuncExpr *call)
+{
+	static const char *const names[] = {"<->", "<=>", "<+>", "<#>", "<~>", "<%>"};
+	Oid			implementation;
+	Oid			operator;
+	char	   *name;
+
+	if (list_length(call->args) != 2 || call->funcresulttype != FLOAT8OID)
+		return NULL;
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		operator = operator_beside(names[i], call->funcid, call, &implementation);
+		if (implementation == call->funcid)
+			return make_operator(operator, call->args);
+	}
+
+	name = get_func_name(call->funcid);
+	if (name == NULL || strcmp(name, "inner_product") != 0)
+		return NULL;
+	operator = operator_beside("<#>", call->funcid, call, &implementation);
+	if (!OidIsValid(implementation) || !vec_is_distance_function(implementation))
+		return NULL;
+	return make_operator(FLOAT8_MINUS_OPERATOR, list_make1(make_operator(operator, call->args)));
+}
+
+/*
+ * Planner support function of every distance function: the cost per call, left
+ * to procost where it cannot be told, and operators for calls.
+ */
+VEC_SQL_FUNCTION(vecext_distance_support)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (IsA(request, SupportRequestCost))
+		PG_RETURN_POINTER(cost_of_call((SupportRequestCost *) request) ? request : NULL);
+	if (IsA(request, SupportRequestSimplify))
+		PG_RETURN_POINTER(operator_of_call(((SupportRequestSimplify *) request)->fcall));
+	PG_RETURN_POINTER(NULL);
 }
 
 /*

@@ -60,8 +60,8 @@ sub check_rows
 	{
 		my ($name, undef, undef, $operator) = @$case;
 		my $plan = "SET enable_seqscan = off; SET enable_sort = off; SET hnsw.max_scan_tuples = 1000000;";
-		# H10: a list that was full may have dropped a node's last in-link; the sweep
-		# finds the node, the next vacuum links it
+		# H10: of two inserts at once each may drop a link that the other counts on;
+		# the sweep finds the node, the next vacuum links it
 		is($node->safe_psql('postgres', <<SQL), '', "$when: ${name}_v keeps its invariants");
 SELECT * FROM vecext_index_check('${name}_v', true) WHERE invariant <> 'H10';
 SQL

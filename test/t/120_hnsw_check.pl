@@ -9,7 +9,7 @@ use VecextDamage;
 
 my $rows = 600;
 
-# name => [ invariant that must be among those found, damage ]
+# name => [ invariant that must be among those found, damage, options of the index ]
 my %damage = (
 	none => [ '', sub { } ],
 	f1_page_id => [ 'F1', sub {
@@ -50,6 +50,18 @@ my %damage = (
 		my ($block) = blocks_of_kind($pages, REFINE);
 		put_at($pages, $block, 12, pack('f', 1000));
 	} ],
+	h2_half => [ 'H2', sub {
+		my ($pages) = @_;
+		my ($block) = blocks_of_kind($pages, REFINE);
+		put_at($pages, $block, 12, u16(0x6400));
+	}, 'WITH (refine = half)' ],
+	h2_int8 => [ 'H2', sub {
+		my ($pages) = @_;
+		my ($block) = blocks_of_kind($pages, REFINE);
+		put_at($pages, $block, 4, pack('f', 10));
+	}, 'WITH (refine = int8)' ],
+	none_half => [ '', sub { }, 'WITH (refine = half)' ],
+	none_int8 => [ '', sub { }, 'WITH (refine = int8)' ],
 	h3_offset => [ 'H3', sub {
 		my ($pages, $meta) = @_;
 		my ($block, $offset) = slot_at($meta, 5);
@@ -168,7 +180,17 @@ INSERT INTO items SELECT $rows + g, random_vector(48, g) FROM generate_series(1,
 SQL
 for my $name (sort keys %damage)
 {
-	$node->safe_psql('postgres', "CREATE INDEX $name ON items USING hnsw (v vector_l2_ops)");
+	my $options = $damage{$name}[2] // '';
+	$node->safe_psql('postgres',
+		"CREATE INDEX $name ON items USING hnsw (v vector_l2_ops) $options");
+}
+
+# hints that the next vacuum must put right, of a table of their own
+$node->safe_psql('postgres', 'CREATE TABLE healed AS SELECT * FROM items');
+for my $name (qw(h9_upper h10_unreached))
+{
+	$node->safe_psql('postgres', "CREATE INDEX heal_$name ON healed USING hnsw (v vector_l2_ops)");
+	$damage{"heal_$name"} = $damage{$name};
 }
 my %path = map { $_ => index_path($node, $_) } keys %damage;
 
@@ -196,8 +218,18 @@ for my $name (sort keys %damage)
 	unlike($err, qr/ERROR|FATAL|PANIC/, "$name: without an error");
 }
 
+# vacuum cures hints: upper slots nobody has, nodes that cannot be reached
+$node->safe_psql('postgres', 'DELETE FROM healed WHERE id BETWEEN 100 AND 120');
+$node->safe_psql('postgres', 'VACUUM healed');
+for my $name (qw(heal_h9_upper heal_h10_unreached))
+{
+	is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('$name', true)"),
+		'', "$name: sound after VACUUM");
+}
+
 # REINDEX cures all of them
 $node->safe_psql('postgres', 'REINDEX TABLE items');
+$node->safe_psql('postgres', 'REINDEX TABLE healed');
 for my $name (sort keys %damage)
 {
 	is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('$name', true)"),

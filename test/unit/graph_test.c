@@ -252,11 +252,12 @@ index_build(Index *index, int threads, int *passes, size_t scratch_limit)
 		pthread_join(thread[i], NULL);
 
 	graph_worker_init(&worker, &index->graph, memory);
-	size = graph_prune_scratch(&index->graph);
+	size = graph_prune_scratch(&index->graph, graph_nodes(&index->graph));
 	if (scratch_limit != 0 && size > scratch_limit)
 		size = scratch_limit;
 	scratch = malloc(size);
-	*passes = graph_prune(&worker, index->links, scratch, size, no_tick);
+	*passes = graph_prune(&worker, 0, graph_nodes(&index->graph), index->links, scratch, size,
+						  no_tick);
 	free(scratch);
 	scratch = malloc(graph_connect_scratch(&index->graph));
 	attached = graph_connect(&worker, index->links, scratch, no_tick);

@@ -1496,9 +1496,9 @@ main(void)
 		test_table(vec_kernels_usable(i), vec_kernels_usable(i)->name);
 
 #ifdef __x86_64__
-	/* the table of a CPU without VPOPCNTDQ, where dispatch prefers the other */
+	/* the table of a CPU without VPOPCNTDQ and VNNI, where dispatch prefers the other */
 	if (vec_kernels_find("avx512") != NULL && vec_kernels_find("avx512") != &vec_kernels_avx512)
-		test_table(&vec_kernels_avx512, "avx512 without vpopcntdq");
+		test_table(&vec_kernels_avx512, "avx512 without vpopcntdq and vnni");
 #endif
 
 	printf("1..%d\n", ntests);

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * recall.c
+ * layout.c
  *	  Recall and cost of the graph's codes and layout, without a server.
  *
  * Builds the graph as CREATE INDEX would, writes it to an array of 8 kB page
@@ -8,7 +8,7 @@
  * costs what one costs in a server: a hash lookup, two atomic increments and
  * a delay up to --pin-ns.
  *
- *	recall [options] base query metric		metric: l2, ip, cosine
+ *	layout [options] base query metric		metric: l2, ip, cosine
  *
  * Files: .u8bin .f16bin .f32bin (also .gz), .fvecs.  bench/README.md says
  * what the figures mean.
@@ -16,16 +16,300 @@
  *-------------------------------------------------------------------------
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
 
 #include "graph/graph.h"
 #include "graph/search.h"
 #include "kernels/distance.h"
-#include "vectors.h"
 
 #define PAGE_SIZE		8192
 #define PAGE_HEADER		24
+#define K				10
+#define MAX_QUERIES		1000
+#define CODE_QUERIES	100
+#define GT_MAGIC		UINT64_C(0x3154475645434558)
+
+static void __attribute__((noreturn, format(printf, 1, 2)))
+die(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+/* zeroed memory that only costs what is touched */
+static void *
+get_memory(size_t size)
+{
+	void	   *p = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE,
+						 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		die("cannot get %zu bytes: %s", size, strerror(errno));
+	return p;
+}
+
+static double
+seconds(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (double) t.tv_sec + (double) t.tv_nsec * 1e-9;
+}
+
+static void
+no_tick(void)
+{
+}
+
+/*--- data ----------------------------------------------------------------*/
+
+typedef struct Vectors
+{
+	int			n;
+	int			dim;
+	float	   *x;				/* n rows of dim */
+} Vectors;
+
+static bool
+has_suffix(const char *name, const char *suffix)
+{
+	size_t		n = strlen(name);
+	size_t		m = strlen(suffix);
+
+	return n >= m && strcmp(name + n - m, suffix) == 0;
+}
+
+static void
+read_exactly(FILE *file, void *p, size_t size, const char *name)
+{
+	if (fread(p, 1, size, file) != size)
+		die("%s: too short", name);
+}
+
+/* one row of an element type, widened */
+static void
+widen(const void *raw, size_t element, float *x, int dim)
+{
+	if (element == 1)
+	{
+		for (int i = 0; i < dim; i++)
+			x[i] = ((const uint8_t *) raw)[i];
+	}
+	else if (element == 2)
+		vec_kernels->half_to_float(raw, x, dim);
+	else
+		memcpy(x, raw, (size_t) dim * sizeof(float));
+}
+
+static Vectors
+load_bin(FILE *file, const char *name, size_t element, int most)
+{
+	uint32_t	head[2];
+	Vectors		v;
+	uint8_t    *raw;
+
+	read_exactly(file, head, sizeof(head), name);
+	if (head[0] == 0 || head[1] == 0 || head[1] > QUANT_MAX_DIM || head[0] > 100000000)
+		die("%s: %u vectors of %u dimensions?", name, head[0], head[1]);
+	v.n = (int) head[0] < most ? (int) head[0] : most;
+	v.dim = (int) head[1];
+	v.x = get_memory((size_t) v.n * (size_t) v.dim * sizeof(float));
+	raw = malloc((size_t) v.dim * element);
+	for (int i = 0; i < v.n; i++)
+	{
+		read_exactly(file, raw, (size_t) v.dim * element, name);
+		widen(raw, element, v.x + (size_t) i * (size_t) v.dim, v.dim);
+	}
+	free(raw);
+	return v;
+}
+
+static Vectors
+load_fvecs(FILE *file, const char *name, int most)
+{
+	Vectors		v = {0, 0, NULL};
+	int32_t		dim;
+	size_t		room = 0;
+
+	while (v.n < most && fread(&dim, sizeof(dim), 1, file) == 1)
+	{
+		if (dim < 1 || dim > QUANT_MAX_DIM || (v.n > 0 && dim != v.dim))
+			die("%s: vector %d has %d dimensions", name, v.n, dim);
+		v.dim = dim;
+		if ((size_t) v.n == room)
+		{
+			room = room ? room * 2 : 1024;
+			v.x = realloc(v.x, room * (size_t) dim * sizeof(float));
+		}
+		read_exactly(file, v.x + (size_t) v.n * (size_t) dim, (size_t) dim * sizeof(float), name);
+		v.n++;
+	}
+	return v;
+}
+
+static Vectors
+load(const char *name, int most)
+{
+	char		command[4096];
+	char		plain[4096];
+	bool		packed = has_suffix(name, ".gz");
+	FILE	   *file;
+	Vectors		v;
+
+	snprintf(plain, sizeof(plain), "%s", name);
+	if (packed)
+	{
+		if (strchr(name, '\'') != NULL)
+			die("%s: quotes in a name are not supported", name);
+		plain[strlen(plain) - 3] = '\0';
+		snprintf(command, sizeof(command), "gzip -dc '%s'", name);
+		file = popen(command, "r");
+	}
+	else
+		file = fopen(name, "rb");
+	if (file == NULL)
+		die("%s: %s", name, strerror(errno));
+
+	if (has_suffix(plain, ".u8bin"))
+		v = load_bin(file, name, 1, most);
+	else if (has_suffix(plain, ".f16bin"))
+		v = load_bin(file, name, 2, most);
+	else if (has_suffix(plain, ".f32bin"))
+		v = load_bin(file, name, 4, most);
+	else if (has_suffix(plain, ".fvecs"))
+		v = load_fvecs(file, name, most);
+	else
+		die("%s: unknown kind of file", name);
+	if (packed)
+		pclose(file);
+	else
+		fclose(file);
+	return v;
+}
+
+static void
+normalise(Vectors *v)
+{
+	for (int i = 0; i < v->n; i++)
+	{
+		float	   *x = v->x + (size_t) i * (size_t) v->dim;
+		double		norm = sqrt(vec_kernels->normsq_f32(x, v->dim));
+
+		for (int j = 0; j < v->dim && norm > 0; j++)
+			x[j] = (float) (x[j] / norm);
+	}
+}
+
+static const float *
+row_of(const Vectors *v, uint32_t i)
+{
+	return v->x + (size_t) i * (size_t) v->dim;
+}
+
+/*--- exact answers -------------------------------------------------------*/
+
+/* smaller is nearer; vectors are normalised for cosine */
+static float
+exact_distance(QuantMetric metric, const float *q, const float *x, int dim)
+{
+	return metric == QUANT_IP ? -vec_kernels->dot_f32(q, x, dim) :
+		vec_kernels->l2sq_f32(q, x, dim);
+}
+
+static void
+exact_search(const Vectors *base, const float *q, QuantMetric metric, float *nearest)
+{
+	float		block[256];
+	int			n = 0;
+
+	for (int i = 0; i < base->n; i += 256)
+	{
+		int			count = base->n - i < 256 ? base->n - i : 256;
+		const float *rows = row_of(base, (uint32_t) i);
+
+		if (metric == QUANT_IP)
+			vec_kernels->dot_many_f32(q, rows, (size_t) base->dim, count, base->dim, block);
+		else
+			vec_kernels->l2sq_many_f32(q, rows, (size_t) base->dim, count, base->dim, block);
+		for (int b = 0; b < count; b++)
+		{
+			float		d = metric == QUANT_IP ? -block[b] : block[b];
+			int			j;
+
+			if (n == K && d >= nearest[K - 1])
+				continue;
+			j = n < K ? n++ : K - 1;
+			for (; j > 0 && nearest[j - 1] > d; j--)
+				nearest[j] = nearest[j - 1];
+			nearest[j] = d;
+		}
+	}
+}
+
+/* a number that changes with the data, for the cache of exact answers */
+static uint64_t
+fingerprint(const Vectors *v, uint64_t hash)
+{
+	for (size_t i = 0; i < (size_t) v->n * (size_t) v->dim; i += 17)
+	{
+		uint32_t	bits;
+
+		memcpy(&bits, v->x + i, sizeof(bits));
+		hash = (hash ^ bits) * UINT64_C(0x9E3779B97F4A7C15);
+		hash ^= hash >> 29;
+	}
+	return hash ^ (uint64_t) v->n << 32 ^ (uint64_t) v->dim;
+}
+
+/* distances of the K nearest of each query, from the cache if it has them */
+static float *
+exact_answers(const Vectors *base, const Vectors *query, QuantMetric metric, const char *cache)
+{
+	size_t		size = (size_t) query->n * K * sizeof(float);
+	float	   *nearest = malloc(size);
+	uint64_t	key[2] = {GT_MAGIC, 0};
+	uint64_t	found[2];
+	char		name[4096];
+	FILE	   *file;
+
+	key[1] = fingerprint(query, fingerprint(base, (uint64_t) metric + 1));
+	snprintf(name, sizeof(name), "%s/exact-%016llx", cache, (unsigned long long) key[1]);
+	file = fopen(name, "rb");
+	if (file != NULL)
+	{
+		bool		ok = fread(found, sizeof(found), 1, file) == 1 &&
+			memcmp(found, key, sizeof(key)) == 0 && fread(nearest, size, 1, file) == 1;
+
+		fclose(file);
+		if (ok)
+			return nearest;
+	}
+
+	for (int i = 0; i < query->n; i++)
+		exact_search(base, row_of(query, (uint32_t) i), metric, nearest + (size_t) i * K);
+	file = fopen(name, "wb");
+	if (file != NULL)
+	{
+		fwrite(key, sizeof(key), 1, file);
+		fwrite(nearest, size, 1, file);
+		fclose(file);
+	}
+	return nearest;
+}
 
 /*--- building ------------------------------------------------------------*/
 
@@ -159,12 +443,12 @@ finish_graph(Build *build)
 	GraphWorker worker;
 	Graph	   *graph = &build->graph;
 	int			links = slot_links_for(graph->params.m);
-	size_t		size = graph_prune_scratch(graph);
+	size_t		size = graph_prune_scratch(graph, graph_nodes(graph));
 	void	   *memory = get_memory(graph_worker_size(&graph->params));
 	void	   *scratch = get_memory(size);
 
 	graph_worker_init(&worker, graph, memory);
-	if (graph_prune(&worker, links, scratch, size, no_tick) != 1)
+	if (graph_prune(&worker, 0, graph_nodes(graph), links, scratch, size, no_tick) != 1)
 		die("graph_prune");
 	build->attached = graph_connect(&worker, links, scratch, no_tick);
 	munmap(scratch, size);
@@ -640,6 +924,49 @@ count_hits(const Pages *pages, const Build *build, const float *q, const uint32_
 	return hits;
 }
 
+/*
+ * Recall of the codes alone: the part of the K nearest rows that are among the
+ * first so many by the distance to their codes.
+ */
+static void
+code_recall(Pages *pages, const Build *build, const Vectors *query, const float *exact)
+{
+	static const uint32_t within[] = {10, 20, 40, 100};
+	QuantQuery *prepared = quant_query_init(build->model,
+											get_memory(quant_query_size(build->model)));
+	float	   *far = malloc(pages->nnodes * sizeof(float));
+	uint64_t	hits[4] = {0};
+	uint64_t	wanted = 0;
+
+	for (int i = 0; i < query->n && i < CODE_QUERIES; i++)
+	{
+		const float *q = row_of(query, (uint32_t) i);
+		float		limit = exact[(size_t) i * K + K - 1];
+
+		quant_query_set(prepared, q);
+		for (uint32_t id = 0; id < pages->nnodes; id++)
+			far[id] = nav_distance(prepared, pages->layout.nav_bits,
+								   nav_slot(pages, id) + pages->layout.code_offset);
+		for (uint32_t id = 0; id < pages->nnodes; id++)
+		{
+			const float *x = row_of(build->base, pages->row[id]);
+			uint32_t	nearer = 0;
+
+			if (exact_distance((QuantMetric) build->model->metric, q, x, build->base->dim) > limit)
+				continue;
+			for (uint32_t other = 0; other < pages->nnodes; other++)
+				nearer += far[other] < far[id];
+			for (int w = 0; w < 4; w++)
+				hits[w] += nearer < within[w];
+			wanted++;
+		}
+	}
+	printf("codes:");
+	for (int w = 0; w < 4; w++)
+		printf(" %.4f within %u%s", (double) hits[w] / (double) wanted, within[w], w < 3 ? "," : "\n");
+	free(far);
+}
+
 typedef struct Figures
 {
 	double		recall;
@@ -761,7 +1088,7 @@ sweep(Pages *pages, const Build *build, const Vectors *query, const float *exact
 static void
 usage(void)
 {
-	die("usage: recall [options] base query l2|ip|cosine\n"
+	die("usage: layout [options] base query l2|ip|cosine\n"
 		"  --m N  --ef-construction N  --nav-bits N  --sketch-dims N (-1: none)  --untrained\n"
 		"  --threads N  --refine N (candidates)  --record full|half|int8  --entries N (0: descend)\n"
 		"  --pin-ns NS  --limit ROWS  --repeat N  --raw  --cache FOLDER");
@@ -860,6 +1187,7 @@ main(int argc, char **argv)
 	while (pin_cost(&pages) < options.pin_ns)
 		pages.spin += 20;
 	printf("pin %.0f ns\n", pin_cost(&pages));
+	code_recall(&pages, &build, &query, exact);
 	sweep(&pages, &build, &query, exact);
 	return 0;
 }

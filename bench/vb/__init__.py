@@ -1,0 +1,1 @@
+"""The harness behind bench/run and bench/report; bench/README.md is its manual."""

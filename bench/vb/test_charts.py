@@ -1,0 +1,25 @@
+"""Test of the page and its charts; needs python3-matplotlib, so bench/run --check runs it."""
+import os
+import xml.etree.ElementTree
+
+from vb import charts, report, test_vb
+from vb.figures import Figures
+
+
+class Page(test_vb.Folder):
+    def test_page(self):
+        run = dict(test_vb.Results.run_of(600), settings={"fsync": "off"}, profile={"quick": True})
+        run["machine"] = dict(run["machine"], memory=1 << 30, kernel="6")
+        found = Figures([run])
+        path = report.write_page(found, self.place.name)
+        with open(path) as file:
+            page = file.read()
+        self.assertIn("6.00× (1.00–9.00)", page)
+        pictures = [name for name in os.listdir(self.place.name) if name.endswith(".svg")]
+        self.assertGreater(len(pictures), 1)
+        for name in pictures:
+            self.assertIn(f'src="{name}"', page)
+            xml.etree.ElementTree.parse(os.path.join(self.place.name, name))
+        charts.save(charts.recall_panels(found, ["k"]), self.file("panels.svg"))
+        with open(self.file("panels.svg")) as file:
+            self.assertIn("vecext/hnsw", file.read())

@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ *
+ * order.h
+ *	  Expressions that rows are ordered by, and the distance behind them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VECEXT_ORDER_H
+#define VECEXT_ORDER_H
+
+#include "postgres.h"
+
+#include "nodes/pathnodes.h"
+
+/* what vecext.similarity_order allows */
+typedef enum VecSimilarityOrder
+{
+	VEC_SIMILARITY_OFF,
+	VEC_SIMILARITY_EXACT,
+	VEC_SIMILARITY_ON
+} VecSimilarityOrder;
+
+/* an order by an expression that grows, or shrinks, with a distance */
+typedef struct VecOrder
+{
+	OpExpr	   *distance;
+	bool		shrinks;		/* as 1 - distance does */
+	bool		plain;			/* the expression is the distance itself */
+} VecOrder;
+
+extern bool vec_is_same_for_all(Node *node);
+extern bool vec_order_of_expression(Node *expression, VecOrder *order);
+extern bool vec_order_of_pathkey(PlannerInfo *root, RelOptInfo *rel, PathKey *key,
+								 VecOrder *order);
+extern bool vec_distance_may_be_nan(OpExpr *distance);
+extern OpExpr *vec_commute_distance(OpExpr *distance);
+extern bool vec_is_stop_condition(Node *clause, OpExpr *distance);
+extern bool vec_is_never_null(PlannerInfo *root, RelOptInfo *rel, Node *expression);
+extern Relids vec_query_relids(RelOptInfo *rel);
+
+extern void vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel,
+								  VecSimilarityOrder similarity, bool stops);
+
+#endif							/* VECEXT_ORDER_H */

@@ -1,0 +1,151 @@
+/*-------------------------------------------------------------------------
+ *
+ * order_path.c
+ *	  Offers index scans for orders that the server does not see an index has:
+ *	  1 - distance descending, and distance followed by other keys.
+ *
+ * README.md ("Orders") says which, and when the result is the same.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/sdir.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "planner/order.h"
+#include "utils/lsyscache.h"
+
+/* the argument of the distance that is the index's column, as a number; or -1 */
+static int
+index_argument(IndexOptInfo *index, int column, OpExpr *distance)
+{
+	for (int i = 0; i < 2; i++)
+	{
+		Node	   *value = list_nth(distance->args, 1 - i);
+
+		if (match_index_to_operand(list_nth(distance->args, i), column, index) &&
+			!contain_var_clause(value) && !contain_volatile_functions(value))
+			return i;
+	}
+	return -1;
+}
+
+/* the distance with the index's column on the left, if the index orders by it */
+static OpExpr *
+distance_of_index(IndexOptInfo *index, int column, OpExpr *distance, Oid sort_family)
+{
+	int			argument = index_argument(index, column, distance);
+	Oid			operator = distance->opno;
+	OpExpr	   *clause;
+
+	if (argument == 1)
+		operator = get_commutator(operator);
+	if (argument < 0 || !OidIsValid(operator) ||
+		get_op_opfamily_sortfamily(operator, index->opfamily[column]) != sort_family)
+		return NULL;
+	clause = makeNode(OpExpr);
+	*clause = *distance;
+	clause->opno = operator;
+	clause->opfuncid = get_opcode(operator);
+	if (argument == 1)
+		clause->args = list_make2(lsecond(distance->args), linitial(distance->args));
+	return clause;
+}
+
+/* the part of the rows that conditions which end the scan let through */
+static double
+share_before_stop(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance)
+{
+	List	   *stop = NIL;
+	ListCell   *cell;
+
+	foreach(cell, rel->baserestrictinfo)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
+
+		if (vec_is_stop_condition((Node *) info->clause, distance))
+			stop = lappend(stop, info);
+	}
+	return clauselist_selectivity(root, stop, 0, JOIN_INNER, NULL);
+}
+
+/*
+ * The first key of the order by this index, if it has the distance.  The scan
+ * is ended after "share" of the rows.
+ */
+static void
+add_path_of_index(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, PathKey *key,
+				  OpExpr *distance, double share)
+{
+	IndexPath  *path;
+
+	if (!index->amcanorderbyop || !index->amhasgettuple ||
+		(index->indpred != NIL && !index->predOK))
+		return;
+	for (int column = 0; column < index->nkeycolumns; column++)
+	{
+		OpExpr	   *clause = distance_of_index(index, column, distance, key->pk_opfamily);
+
+		if (clause == NULL)
+			continue;
+		path = create_index_path(root, index, NIL, list_make1(clause), list_make1_int(column),
+								 list_make1(key), ForwardScanDirection, false,
+								 rel->lateral_relids, 1.0, false);
+		path->path.total_cost = path->path.startup_cost +
+			share * (path->path.total_cost - path->path.startup_cost);
+		add_path(rel, &path->path);
+		return;
+	}
+}
+
+/*
+ * An index returns rows without a distance last: NaN after all others, NULL not
+ * at all.  Is that where the key wants them?
+ */
+static bool
+misplaces_none(PlannerInfo *root, RelOptInfo *rel, PathKey *key, OpExpr *distance,
+			   VecSimilarityOrder similarity)
+{
+	Node	   *value = linitial(distance->args);
+
+	if (contain_var_clause(lsecond(distance->args)))
+		value = lsecond(distance->args);
+	if (key->pk_nulls_first && !vec_is_never_null(root, rel, value))
+		return false;
+	return vec_pathkey_ascends_compat(key) || similarity == VEC_SIMILARITY_ON ||
+		(similarity == VEC_SIMILARITY_EXACT && !vec_distance_may_be_nan(distance));
+}
+
+/*
+ * vec_add_ordered_paths
+ *		Offer index scans for the first key of the query's order.  "stops": will
+ *		VectorDistance end them where the filter says so?
+ */
+void
+vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel, VecSimilarityOrder similarity,
+					  bool stops)
+{
+	PathKey    *key;
+	VecOrder	order;
+	double		share = 1;
+	ListCell   *cell;
+
+	if (root->query_pathkeys == NIL || rel->indexlist == NIL || IS_DUMMY_REL(rel))
+		return;
+	key = linitial_node(PathKey, root->query_pathkeys);
+	if (!vec_order_of_pathkey(root, rel, key, &order) ||
+		!misplaces_none(root, rel, key, order.distance, similarity))
+		return;
+	if (stops)
+		share = share_before_stop(root, rel, order.distance);
+	/* the server has done so itself */
+	if (share == 1 && order.plain && !key->pk_nulls_first &&
+		list_length(root->query_pathkeys) == 1)
+		return;
+
+	foreach(cell, rel->indexlist)
+		add_path_of_index(root, rel, lfirst_node(IndexOptInfo, cell), key, order.distance, share);
+}

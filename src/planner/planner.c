@@ -1,0 +1,97 @@
+/*-------------------------------------------------------------------------
+ *
+ * planner.c
+ *	  Where vecext enters the planner, and the settings that keep it out.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "nodes/extensible.h"
+#include "optimizer/paths.h"
+#include "optimizer/planner.h"
+#include "planner/order.h"
+#include "planner/planner.h"
+#include "planner/reuse.h"
+#include "planner/topk.h"
+#include "utils/guc.h"
+
+static bool enable_topk = true;
+static bool enable_distance_reuse = true;
+static int	similarity_order = VEC_SIMILARITY_ON;
+
+static const struct config_enum_entry similarity_options[] = {
+	{"off", VEC_SIMILARITY_OFF, false},
+	{"exact", VEC_SIMILARITY_EXACT, false},
+	{"on", VEC_SIMILARITY_ON, false},
+	{NULL, 0, false}
+};
+
+static set_rel_pathlist_hook_type previous_pathlist_hook = NULL;
+static planner_hook_type previous_planner_hook = NULL;
+
+/* set_rel_pathlist_hook */
+static void
+add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	if (previous_pathlist_hook != NULL)
+		previous_pathlist_hook(root, rel, rti, rte);
+	if (enable_topk)
+		vec_add_topk_paths(root, rel, rte);
+	vec_add_ordered_paths(root, rel, (VecSimilarityOrder) similarity_order,
+						  enable_distance_reuse);
+}
+
+/* planner_hook */
+static PlannedStmt *
+plan_query(Query *parse, const char *query_string, int options, ParamListInfo params)
+{
+	PlannedStmt *stmt;
+
+	if (previous_planner_hook != NULL)
+		stmt = previous_planner_hook(parse, query_string, options, params);
+	else
+		stmt = standard_planner(parse, query_string, options, params);
+	vec_finish_index_scans(stmt);
+	if (enable_distance_reuse)
+		vec_reuse_distances(stmt);
+	return stmt;
+}
+
+/*
+ * vec_planner_init
+ *		Define the settings and enter the planner; called once per process.
+ */
+void
+vec_planner_init(void)
+{
+	DefineCustomBoolVariable("vecext.enable_topk",
+							 "Enables the planner's use of VectorTopK plans.",
+							 "They answer ORDER BY distance LIMIT without an index.",
+							 &enable_topk,
+							 true,
+							 PGC_USERSET, GUC_EXPLAIN,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("vecext.enable_distance_reuse",
+							 "Enables the reuse of distances that an index has computed.",
+							 "When off, they are computed again from each row of the result.",
+							 &enable_distance_reuse,
+							 true,
+							 PGC_USERSET, GUC_EXPLAIN,
+							 NULL, NULL, NULL);
+	DefineCustomEnumVariable("vecext.similarity_order",
+							 "Selects when an index orders by similarity, as 1 - distance DESC.",
+							 "\"on\" if NULLs are not to come first, \"exact\" if no NaN could "
+							 "either, \"off\" never.",
+							 &similarity_order,
+							 VEC_SIMILARITY_ON,
+							 similarity_options,
+							 PGC_USERSET, GUC_EXPLAIN,
+							 NULL, NULL, NULL);
+	RegisterCustomScanMethods(&topk_scan_methods);
+	RegisterCustomScanMethods(&reuse_scan_methods);
+	previous_pathlist_hook = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = add_paths;
+	previous_planner_hook = planner_hook;
+	planner_hook = plan_query;
+}
