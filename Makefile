@@ -114,6 +114,9 @@ OBJS = \
 	src/ivfflat/ivfscan.o \
 	src/ivfflat/ivfcost.o \
 	src/ivfflat/ivfvacuum.o \
+	src/ivfflat/ivfcheckrow.o \
+	src/ivfflat/ivfcheck.o \
+	src/ivfflat/ivfstats.o \
 	src/ivfflat/ivfflat.o \
 	src/planner/order.o \
 	src/planner/order_path.o \

@@ -209,6 +209,8 @@ typedef struct IvfListCopy
 } IvfListCopy;
 
 extern Size ivf_list_copy_size(const IvfShape *shape, Page page);
+extern IvfListCopy *ivf_copy_page(const IvfShape *shape, BlockNumber blkno, Page page,
+								  void *memory);
 extern IvfListCopy *ivf_copy_list(const IvfShape *shape, Buffer buffer, void *memory);
 extern void ivf_read_stream(Relation rel, const IvfListCopy *list, IvfPageKind kind, Size start,
 							Size size, uint8 *to);

@@ -11,6 +11,7 @@
 #include "access/reloptions.h"
 #include "commands/progress.h"
 #include "commands/vacuum.h"
+#include "ivfflat/ivfcheck.h"
 #include "utils/guc.h"
 
 int			ivf_probes = IVF_DEFAULT_PROBES;
@@ -93,6 +94,7 @@ void
 ivf_init(void)
 {
 	init_options();
+	ivf_check_init();
 	DefineCustomIntVariable("ivfflat.probes",
 							"Sets how many lists a scan of an ivfflat index reads at first.",
 							"More find more of the nearest rows and take longer; 0 takes the "

@@ -184,11 +184,17 @@ ivf_new_page(Relation rel)
 		UnlockReleaseBuffer(buffer);
 	}
 
-	LockRelationForExtension(rel, ExclusiveLock);
-	vec_extend_compat(rel, 1, &buffer, &blkno);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	UnlockRelationForExtension(rel, ExclusiveLock);
-	return buffer;
+	for (;;)
+	{
+		LockRelationForExtension(rel, ExclusiveLock);
+		vec_extend_compat(rel, 1, &buffer, &blkno);
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		UnlockRelationForExtension(rel, ExclusiveLock);
+		/* a vacuum may have found it empty, and the map have given it away */
+		if (PageIsNew(BufferGetPage(buffer)))
+			return buffer;
+		UnlockReleaseBuffer(buffer);
+	}
 }
 
 /*--- what follows from the parameters ------------------------------------*/

@@ -134,12 +134,14 @@ begin_survey(Survey *survey)
 
 /* count the rows of a list page */
 static void
-count_page(Survey *survey, Page page, uint32 id)
+count_page(Survey *survey, Page page, BlockNumber blkno, uint32 id)
 {
 	IvfListState *state = find_state(survey, id);
 	const IvfListHead *head = ivf_list_head(page);
 	int			rows = head->nrows - head->ncleared;
 
+	if (!ivf_list_ok(state != NULL ? &survey->index->list : &survey->index->undefined, page))
+		am_corrupt(survey->rel, blkno, "The counts of a list page do not agree.");
 	if (state == NULL)
 	{
 		if (id == survey->directory->undefined_id)
@@ -190,7 +192,7 @@ survey_page(Survey *survey, BlockNumber blkno)
 		return;
 	unused = kind == IVF_PAGE_FREE || PageIsNew(BufferGetPage(buffer));
 	if (kind == IVF_PAGE_LIST && is_current(survey, id))
-		count_page(survey, BufferGetPage(buffer), id);
+		count_page(survey, BufferGetPage(buffer), blkno, id);
 	UnlockReleaseBuffer(buffer);
 
 	if (unused)

@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "access/transam.h"
+#include "access/xact.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -564,4 +565,12 @@ ivf_rewrite(Relation rel, IvfRewrite *rewrites, int n)
 	carry(&step, true);
 	switch_directory(&step, writer, nlists);
 	UnlockPage(rel, IVF_GATE_BLOCK, ExclusiveLock);
+
+	/*
+	 * Snapshots to come are told from those before the switch by a transaction
+	 * in between; where few write, nobody else would bring one.  (A leader of
+	 * workers must not.)
+	 */
+	if (!IsInParallelMode())
+		(void) GetCurrentTransactionId();
 }

@@ -240,6 +240,7 @@ start_chain(IvfScan *so, const IvfShape *shape, BlockNumber first, uint32 id)
 	so->chain_shape = shape;
 	so->next_block = first;
 	so->chain_id = id;
+	so->chain_steps = 0;
 }
 
 /* the rows of the next list page of the chain; false at its end */
@@ -253,6 +254,8 @@ next_chain_page(IvfScan *so)
 	if (!BlockNumberIsValid(so->next_block))
 		return false;
 	CHECK_FOR_INTERRUPTS();
+	if (!am_block_exists(so->rel, so->chain_steps++))
+		am_corrupt(so->rel, so->next_block, "A chain of list pages has no end.");
 	buffer = ivf_read(so->rel, so->next_block, BUFFER_LOCK_SHARE, IVF_PAGE_LIST, so->chain_id);
 	page = BufferGetPage(buffer);
 	if (!ivf_list_ok(so->chain_shape, page))

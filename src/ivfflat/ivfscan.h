@@ -113,6 +113,7 @@ typedef struct IvfScan
 	uint32		list;			/* the one being read */
 	BlockNumber next_block;		/* of its chain, invalid: the next list */
 	uint32		chain_id;
+	BlockNumber chain_steps;	/* pages of the chain read so far */
 	const IvfShape *chain_shape;
 	int			ntids;
 	int			next_tid;

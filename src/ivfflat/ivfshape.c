@@ -170,17 +170,16 @@ ivf_list_copy_size(const IvfShape *shape, Page page)
 }
 
 /*
- * ivf_copy_list
- *		What is needed of a locked list page to read its streams later.
+ * ivf_copy_page
+ *		What is needed of a list page, or a copy of one, to read its streams later.
  */
 IvfListCopy *
-ivf_copy_list(const IvfShape *shape, Buffer buffer, void *memory)
+ivf_copy_page(const IvfShape *shape, BlockNumber blkno, Page page, void *memory)
 {
-	Page		page = BufferGetPage(buffer);
 	const IvfListHead *head = ivf_list_head(page);
 	IvfListCopy *copy = memory;
 
-	copy->blkno = BufferGetBlockNumber(buffer);
+	copy->blkno = blkno;
 	copy->id = IvfPageGetOpaque(page)->id;
 	copy->nrows = head->nrows;
 	copy->ncodes = head->ncodes;
@@ -198,6 +197,16 @@ ivf_copy_list(const IvfShape *shape, Buffer buffer, void *memory)
 		memcpy(copy->ends, ivf_list_ends(shape, page), head->nrows * sizeof(uint32));
 	}
 	return copy;
+}
+
+/*
+ * ivf_copy_list
+ *		The same of a locked list page.
+ */
+IvfListCopy *
+ivf_copy_list(const IvfShape *shape, Buffer buffer, void *memory)
+{
+	return ivf_copy_page(shape, BufferGetBlockNumber(buffer), BufferGetPage(buffer), memory);
 }
 
 /*

@@ -64,8 +64,10 @@ sample_list(IvfStep *step, const IvfRewrite *rewrite, Sample *sample)
 	double		stride = Max(1.0, (double) rewrite->rows / sample->room);
 	double		next = 0;
 	double		seen = 0;
+	BlockNumber steps = 0;
 
-	for (BlockNumber blkno = rewrite->first; BlockNumberIsValid(blkno);)
+	for (BlockNumber blkno = rewrite->first;
+		 BlockNumberIsValid(blkno) && sample->n < sample->room;)
 	{
 		BlockNumber following = ivf_step_page(step, rewrite->id, blkno);
 		const ItemPointerData *tids = ivf_list_tids(&step->index->list, (Page) step->page);
@@ -77,6 +79,8 @@ sample_list(IvfStep *step, const IvfRewrite *rewrite, Sample *sample)
 			next += stride;
 			take_row(step, i, sample);
 		}
+		if (!am_block_exists(step->rel, steps++))
+			am_corrupt(step->rel, blkno, "A chain of list pages has no end.");
 		blkno = following;
 	}
 }
