@@ -28,6 +28,16 @@ OBJS = \
 	src/quant/sketch.o \
 	src/quant/query.o \
 	src/quant/refine.o \
+	src/quant/listcode.o \
+	src/quant/listquery.o \
+	src/quant/listbest.o \
+	src/cluster/area.o \
+	src/cluster/point.o \
+	src/cluster/local.o \
+	src/cluster/repair.o \
+	src/cluster/tasks.o \
+	src/cluster/train.o \
+	src/cluster/place.o \
 	src/graph/graph.o \
 	src/graph/build.o \
 	src/graph/finish.o \
@@ -49,6 +59,10 @@ OBJS = \
 	src/types/cost.o \
 	src/am/am_check.o \
 	src/am/am_recall.o \
+	src/am/am_index.o \
+	src/am/am_validate.o \
+	src/am/am_sample.o \
+	src/am/am_parallel.o \
 	src/am/am_xlog.o \
 	src/am/am_scan.o \
 	src/hnsw/hnswindex.o \
@@ -73,10 +87,37 @@ OBJS = \
 	src/hnsw/hnswchoose.o \
 	src/hnsw/hnswreach.o \
 	src/hnsw/hnswrepair.o \
-	src/hnsw/hnswvalidate.o \
 	src/hnsw/hnswcheck.o \
 	src/hnsw/hnswstats.o \
 	src/hnsw/hnsw.o \
+	src/ivfflat/ivfshape.o \
+	src/ivfflat/ivfindex.o \
+	src/ivfflat/ivfcode.o \
+	src/ivfflat/ivfvalue.o \
+	src/ivfflat/ivfdirectory.o \
+	src/ivfflat/ivfappend.o \
+	src/ivfflat/ivfwrite.o \
+	src/ivfflat/ivfparams.o \
+	src/ivfflat/ivftrain.o \
+	src/ivfflat/ivfvalues.o \
+	src/ivfflat/ivfcentroids.o \
+	src/ivfflat/ivfassign.o \
+	src/ivfflat/ivfshare.o \
+	src/ivfflat/ivfparallel.o \
+	src/ivfflat/ivfsorted.o \
+	src/ivfflat/ivfbuild.o \
+	src/ivfflat/ivftargets.o \
+	src/ivfflat/ivfrewrite.o \
+	src/ivfflat/ivfmaintain.o \
+	src/ivfflat/ivfinsert.o \
+	src/ivfflat/ivfpass.o \
+	src/ivfflat/ivfscan.o \
+	src/ivfflat/ivfcost.o \
+	src/ivfflat/ivfvacuum.o \
+	src/ivfflat/ivfcheckrow.o \
+	src/ivfflat/ivfcheck.o \
+	src/ivfflat/ivfstats.o \
+	src/ivfflat/ivfflat.o \
 	src/planner/order.o \
 	src/planner/order_path.o \
 	src/planner/planner.o \

@@ -190,6 +190,7 @@ CODE_RUNNER(dot_u2_f32, 2, query)
 CODE_RUNNER(dot_u8, 8, (const uint8_t *) j->query)
 CODE_RUNNER(dot_u4, 4, (const uint8_t *) j->query)
 CODE_RUNNER(dot_u2, 2, (const uint8_t *) j->query)
+CODE_RUNNER(dot_u8_s8, 8, (const int8_t *) j->query)
 
 static void
 run_l2sq_u8_f32(const Job *j)
@@ -230,6 +231,74 @@ run_scan_links(const Job *j)
 		j->table->scan_links(&table, (const uint8_t *) j->rows + (size_t) r * j->dim * 3 / 2,
 							 zero, zero, 24, 0, estimate);
 		sink += estimate[0];
+	}
+}
+
+/* rows against two panels of VEC_PANEL, eight at a time */
+static void
+run_nearest_rows(const Job *j)
+{
+	static float panels[2 * VEC_PANEL * MAX_DIM];
+	static const float bias[2 * VEC_PANEL];
+	const float *row[8];
+	float		score[8];
+	int32_t		index[8];
+
+	for (int r = 0; r < j->nrows; r += 8)
+	{
+		int			n = j->nrows - r < 8 ? j->nrows - r : 8;
+
+		for (int i = 0; i < n; i++)
+		{
+			row[i] = (const float *) j->rows + (size_t) (r + i) * j->dim;
+			score[i] = -1;
+		}
+		j->table->nearest_rows(row, n, panels, bias, 2, j->dim, 0, score, index);
+		sink += score[0];
+	}
+}
+
+/* a row is a block of 32 one-bit codes */
+static void
+run_scan_block(const Job *j)
+{
+	static const uint8_t lut[MAX_DIM / 4 * 16];
+	static const float terms[3 * VEC_BLOCK];
+	VecListTable table = {lut, NULL, j->dim / 4, j->dim, 1, 0};
+	VecListAt	at = {0, 0, 0, 0};
+	float		estimate[VEC_BLOCK];
+	float		lower[VEC_BLOCK];
+
+	for (int r = 0; r < j->nrows; r++)
+		sink += j->table->scan_block(&table, (const uint8_t *) j->rows + (size_t) r * j->dim * 4,
+									 terms, &at, estimate, lower);
+}
+
+static void
+run_scan_bytes(const Job *j)
+{
+	static const float terms[3 * VEC_BLOCK];
+	VecListTable table = {NULL, j->query, j->dim / 4, j->dim, 1, 0};
+	VecListAt	at = {0, 0, 0, 0};
+	float		estimate[VEC_BLOCK];
+	float		lower[VEC_BLOCK];
+
+	for (int r = 0; r < j->nrows; r += VEC_BLOCK)
+		sink += j->table->scan_bytes(&table, (const uint8_t *) j->rows + (size_t) r * j->dim,
+									 (size_t) j->dim,
+									 j->nrows - r < VEC_BLOCK ? j->nrows - r : VEC_BLOCK,
+									 terms, &at, estimate, lower);
+}
+
+static void
+run_mask_block(const Job *j)
+{
+	for (int r = 0; r < j->nrows; r++)
+	{
+		const float *row = (const float *) j->rows + (size_t) r * j->dim;
+
+		for (int i = 0; i < j->dim; i += VEC_BLOCK)
+			sink += j->table->mask_block(row + i, 0);
 	}
 }
 
@@ -309,6 +378,11 @@ static const Bench bench_dot_u2 = {run_dot_u2, 2, 0};
 static const Bench bench_l2sq_u8_f32 = {run_l2sq_u8_f32, 8, 3};
 static const Bench bench_fit_code_f32 = {run_fit_code_f32, 32, 0};
 static const Bench bench_scan_links = {run_scan_links, 12, 0};
+static const Bench bench_nearest_rows = {run_nearest_rows, 32, 2 * VEC_PANEL};
+static const Bench bench_scan_block = {run_scan_block, 32, 0};
+static const Bench bench_scan_bytes = {run_scan_bytes, 8, 0};
+static const Bench bench_mask_block = {run_mask_block, 32, 0};
+static const Bench bench_dot_u8_s8 = {run_dot_u8_s8, 8, 0};
 static const Bench bench_flip_signs = {run_flip_signs, 1, 0};
 static const Bench bench_hadamard_f32 = {run_hadamard_f32, 32, 0};
 static const Bench bench_add_rows_f32 = {run_add_rows_f32, 32, 1};

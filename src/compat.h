@@ -68,6 +68,13 @@
 #define vacuum_delay_point_vacuum_compat() vacuum_delay_point()
 #endif
 
+/* PG 16 made errors of more functions catchable. */
+#if PG_VERSION_NUM >= 160000
+#define stringToQualifiedNameList_compat(string)	stringToQualifiedNameList((string), NULL)
+#else
+#define stringToQualifiedNameList_compat(string)	stringToQualifiedNameList(string)
+#endif
+
 /* PG 16 named relfilenodes anew. */
 #if PG_VERSION_NUM >= 160000
 #define RelFileLocatorCompat	RelFileLocator

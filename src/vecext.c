@@ -9,6 +9,7 @@
 
 #include "guard.h"
 #include "hnsw/hnsw.h"
+#include "ivfflat/ivf.h"
 #include "planner/planner.h"
 #include "settings.h"
 #include "utils/guc.h"
@@ -24,6 +25,7 @@ _PG_init(void)
 	vec_guard_session();
 	vec_settings_init();
 	hnsw_init();
+	ivf_init();
 	vec_planner_init();
 	MarkGUCPrefixReserved("vecext");
 }

@@ -37,6 +37,7 @@ server_free()
 server_free kernels 'kernels/'
 server_free quant 'quant/|kernels/'
 server_free graph 'graph/|quant/|kernels/'
+server_free cluster 'cluster/|quant/|kernels/'
 deny types   'quant/|am/|hnsw/|ivfflat/|planner/'
 deny am      'kernels/|types/(vector|halfvec|sparsevec|bitvec)|hnsw/|ivfflat/|planner/'
 deny hnsw    'kernels/|types/(vector|halfvec|sparsevec|bitvec)|ivfflat/|planner/'

@@ -27,6 +27,7 @@ fi
 	echo Pg_magic_func
 	# main functions of parallel workers, which the server finds by name
 	echo vecext_hnsw_build_worker
+	echo vecext_ivf_build_worker
 } | sort -u >"$work/wanted"
 nm -D --defined-only "$library" | awk '{ print $3 }' | sed 's/@.*//' | sort -u >"$work/exported"
 

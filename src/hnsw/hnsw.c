@@ -157,6 +157,12 @@ hnswbuildphasename(int64 phase)
 	}
 }
 
+static bool
+hnswvalidate(Oid opclass)
+{
+	return am_validate(opclass, "hnsw");
+}
+
 /* an index can order by distance, which the server leaves to us to say */
 static bool
 hnswproperty(Oid index, int attno, IndexAMProperty property, const char *name, bool *result,

@@ -13,9 +13,9 @@
 #include "access/amapi.h"
 #include "access/genam.h"
 #include "access/generic_xlog.h"
+#include "am/am_index.h"
 #include "graph/search.h"
 #include "hnsw/hnsw_page.h"
-#include "lib/ilist.h"
 #include "lib/stringinfo.h"
 #include "quant/quant.h"
 #include "storage/bufmgr.h"
@@ -63,9 +63,8 @@ typedef enum HnswIterativeScan
 	HNSW_ITERATIVE_STRICT
 } HnswIterativeScan;
 
-/* hnsw.c, hnswvalidate.c */
+/* hnsw.c */
 extern void hnsw_init(void);
-extern bool hnswvalidate(Oid opclass);
 extern int	hnsw_ef_search;
 extern int	hnsw_iterative_scan;
 extern int	hnsw_max_scan_tuples;
@@ -83,18 +82,11 @@ typedef struct HnswBuffers
 
 /*
  * An index as every operation sees it: what the build fixed, and copies of the
- * hints.  Lives in its own memory context, cached per backend by storage
- * (relfilenumber and build_id), kept while a memory context that opened it lives.
+ * hints.  Cached per backend (am/am_index.h).
  */
 typedef struct HnswIndex
 {
-	RelFileLocatorCompat locator;	/* compat.h: RelFileNode before PG 16 */
-	uint64		build_id;
-	struct HnswPin *pins;		/* by memory context; none: may be dropped */
-	dlist_node	cached;
-	MemoryContext context;
-	Size		bytes;			/* of the context, for the cache's limit */
-
+	AmCached	cached;			/* must be first */
 	const VecMetric *metric;
 	HnswParams	params;
 	QuantModel *model;			/* NULL for exact codes */
@@ -120,7 +112,6 @@ typedef struct HnswIndex
 } HnswIndex;
 
 /* hnswindex.c: opening, addresses */
-extern const VecMetric *hnsw_metric(Relation rel);
 extern HnswIndex *hnsw_open(Relation rel);
 extern void hnsw_refresh(HnswIndex *index, Relation rel);
 extern void hnsw_layout(const HnswParams *params, const QuantModel *model, SlotLayout *layout);
@@ -131,12 +122,11 @@ extern bool hnsw_locate_refine(const HnswIndex *index, uint32 node, BlockNumber 
 extern uint32 hnsw_node_at(const HnswIndex *index, BlockNumber blkno, int slot);
 
 /* hnswpages.c: checked page access */
-extern bool hnsw_block_exists(Relation rel, BlockNumber blkno);
 extern Buffer hnsw_read(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind);
 extern Buffer hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind);
 extern uint8_t *hnsw_slot(const HnswIndex *index, Page page, int slot);
 extern void hnsw_page_init(Page page, HnswPageKind kind, Size used);
-pg_noreturn extern void hnsw_corrupt(Relation rel, BlockNumber blkno, const char *what);
+#define hnsw_corrupt(rel, blkno, what)	am_corrupt(rel, blkno, what)
 extern void hnsw_make_buffers(HnswIndex *index, HnswBuffers *buffers, Relation rel);
 extern Buffer hnsw_read_known(HnswIndex *index, Relation rel, BlockNumber blkno,
 							  HnswPageKind kind);
@@ -164,7 +154,6 @@ typedef struct HnswValue
 extern HnswValue *hnsw_value(HnswIndex *index, Datum datum);
 extern const struct varlena *hnsw_check_plain(const HnswIndex *index, const void *bytes,
 											  Size size);
-extern Size hnsw_record_size(const VecMetric *metric, RefineKind refine, int dim);
 extern void hnsw_record_encode(const HnswIndex *index, const HnswValue *value, uint8_t *record);
 
 /*

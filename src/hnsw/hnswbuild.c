@@ -638,7 +638,7 @@ hnswbuild(Relation heap, Relation rel, IndexInfo *info)
 	build->rel = rel;
 	build->info = info;
 	build->limit = (Size) maintenance_work_mem * 1024;
-	build->index.metric = hnsw_metric(rel);
+	build->index.metric = am_metric(rel);
 	hnsw_choose_params(rel, build->index.metric, &build->index.params, &config);
 	hnsw_train(build, &config);
 	init_shared(build);
@@ -682,7 +682,7 @@ hnswbuildempty(Relation rel)
 
 	build->context = CurrentMemoryContext;
 	build->rel = rel;
-	index->metric = hnsw_metric(rel);
+	index->metric = am_metric(rel);
 	hnsw_choose_params(rel, index->metric, &index->params, &config);
 	if (index->params.codec == HNSW_CODEC_COMPACT)
 	{

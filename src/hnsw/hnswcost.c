@@ -61,7 +61,7 @@ shape_of_index(Oid indexoid, Shape *shape)
 	Relation	rel = index_open(indexoid, NoLock);
 	HnswOptions *options = (HnswOptions *) rel->rd_options;
 	int			typmod = TupleDescAttr(RelationGetDescr(rel), 0)->atttypmod;
-	const VecMetric *metric = hnsw_metric(rel);
+	const VecMetric *metric = am_metric(rel);
 
 	shape->dim = typmod > 0 ? typmod : 100;
 	if (metric->type->nnz != NULL)

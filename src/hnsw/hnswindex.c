@@ -17,20 +17,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* indexes nobody has open are dropped beyond this */
-#define CACHE_BYTES		((Size) 64 * 1024 * 1024)
-
-/* one memory context that uses an index; freed with it */
-typedef struct HnswPin
-{
-	MemoryContextCallback callback;
-	MemoryContext context;
-	HnswIndex  *index;
-	struct HnswPin *next;
-} HnswPin;
-
-/* the most recently opened first */
-static dlist_head cache = DLIST_STATIC_INIT(cache);
+static const char am_name[] = "hnsw";
 
 /*--- addresses -----------------------------------------------------------*/
 
@@ -136,18 +123,6 @@ hnsw_node_at(const HnswIndex *index, BlockNumber blkno, int slot)
 /*--- what follows from the parameters ------------------------------------*/
 
 /*
- * hnsw_metric
- *		The row of metric.c that an index's operator class names.
- */
-const VecMetric *
-hnsw_metric(Relation rel)
-{
-	FmgrInfo   *proc = index_getprocinfo(rel, 1, VEC_METRIC_PROC);
-
-	return (const VecMetric *) DatumGetPointer(FunctionCall1(proc, PointerGetDatum(NULL)));
-}
-
-/*
  * hnsw_layout
  *		Offsets in the slots of an index; model is NULL for exact codes.
  */
@@ -178,7 +153,7 @@ params_ok(const HnswParams *params, const VecMetric *metric)
 		return params->exact_size <= plain && params->exact_size <= HNSW_PAGE_ROOM &&
 			params->refine_size == 0;
 	return metric->type->to_floats != NULL && metric->kind <= VEC_METRIC_COSINE &&
-		params->refine_size == hnsw_record_size(metric, params->refine, params->dim);
+		params->refine_size == am_record_size(metric, params->refine, params->dim);
 }
 
 /* compute layout and slots per page, and compare with what the build had */
@@ -207,7 +182,7 @@ read_model(HnswIndex *index, Relation rel, BlockNumber start, uint32 bytes)
 
 	if (bytes < sizeof(QuantModel) || bytes > quant_model_max_size(&config))
 		hnsw_corrupt(rel, 0, "The model has an impossible size.");
-	model = MemoryContextAlloc(index->context, bytes);
+	model = MemoryContextAlloc(index->cached.context, bytes);
 	while (done < bytes)
 	{
 		Buffer		buffer = hnsw_read(rel, start++, BUFFER_LOCK_SHARE, HNSW_PAGE_MODEL);
@@ -235,7 +210,7 @@ read_entry(HnswIndex *index, Relation rel, BlockNumber blkno)
 		return;
 	page = BufferGetPage(buffer);
 	index->entry_bytes = ((PageHeader) page)->pd_lower - HNSW_PAGE_START;
-	index->entry = MemoryContextAlloc(index->context, Max(index->entry_bytes, 8));
+	index->entry = MemoryContextAlloc(index->cached.context, Max(index->entry_bytes, 8));
 	memset(index->entry, 0, Max(index->entry_bytes, 8));
 	memcpy(index->entry, HnswPageData(page), index->entry_bytes);
 	UnlockReleaseBuffer(buffer);
@@ -328,10 +303,8 @@ load_index(Relation rel, const HnswMetaPageData *meta)
 												  ALLOCSET_SMALL_SIZES);
 	HnswIndex  *index = MemoryContextAllocZero(context, sizeof(HnswIndex));
 
-	index->context = context;
-	index->locator = relation_locator_compat(rel);
-	index->build_id = meta->build_id;
-	index->metric = hnsw_metric(rel);
+	index->cached.context = context;
+	index->metric = am_metric(rel);
 	index->params = meta->params;
 	if (!params_ok(&index->params, index->metric))
 		hnsw_corrupt(rel, 0, "The metapage has impossible parameters.");
@@ -343,92 +316,10 @@ load_index(Relation rel, const HnswMetaPageData *meta)
 	if (BlockNumberIsValid(meta->entry_page) && index->layout.ngroups > 0)
 		read_entry(index, rel, meta->entry_page);
 	index->entry_version = meta->entry_version;
-	index->bytes = MemoryContextMemAllocated(context, true);
 	return index;
 }
 
-/*--- the cache -----------------------------------------------------------*/
-
-static void
-drop_index(HnswIndex *index)
-{
-	dlist_delete(&index->cached);
-	MemoryContextDelete(index->context);
-}
-
-/* drop what was not used for longest, down to the limit */
-static void
-trim_cache(void)
-{
-	dlist_mutable_iter iter;
-	Size		bytes = 0;
-
-	dlist_foreach_modify(iter, &cache)
-	{
-		HnswIndex  *index = dlist_container(HnswIndex, cached, iter.cur);
-
-		bytes += index->bytes;
-		if (bytes > CACHE_BYTES && index->pins == NULL)
-		{
-			bytes -= index->bytes;
-			drop_index(index);
-		}
-	}
-}
-
-/* the cached index of this storage, or NULL; older ones of it are dropped */
-static HnswIndex *
-find_cached(Relation rel, uint64 build_id)
-{
-	RelFileLocatorCompat locator = relation_locator_compat(rel);
-	dlist_mutable_iter iter;
-
-	dlist_foreach_modify(iter, &cache)
-	{
-		HnswIndex  *index = dlist_container(HnswIndex, cached, iter.cur);
-
-		if (!locator_equals_compat(index->locator, locator))
-			continue;
-		if (index->build_id == build_id)
-			return index;
-		if (index->pins == NULL)
-			drop_index(index);
-	}
-	return NULL;
-}
-
-/* the memory context of a user goes away */
-static void
-unpin(void *arg)
-{
-	HnswPin    *pin = arg;
-	HnswPin   **link = &pin->index->pins;
-
-	while (*link != pin)
-		link = &(*link)->next;
-	*link = pin->next;
-}
-
-/* keep the index for the life of the current memory context */
-static void
-pin_index(HnswIndex *index)
-{
-	HnswPin    *pin;
-
-	for (pin = index->pins; pin != NULL; pin = pin->next)
-	{
-		if (pin->context == CurrentMemoryContext)
-			return;
-	}
-	pin = palloc(sizeof(HnswPin));
-	pin->callback.func = unpin;
-	pin->callback.arg = pin;
-	pin->context = CurrentMemoryContext;
-	pin->index = index;
-	pin->next = index->pins;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, &pin->callback);
-	index->pins = pin;
-}
+/*--- opening -------------------------------------------------------------*/
 
 /*
  * hnsw_open
@@ -445,17 +336,13 @@ hnsw_open(Relation rel)
 	HnswIndex  *index;
 
 	read_meta(rel, &meta);
-	index = find_cached(rel, meta.build_id);
+	index = (HnswIndex *) am_cache_find(am_name, rel, meta.build_id);
 	if (index == NULL)
 	{
 		index = load_index(rel, &meta);
-		MemoryContextSetParent(index->context, CacheMemoryContext);
-		dlist_push_head(&cache, &index->cached);
+		am_cache_add(&index->cached, am_name, rel, meta.build_id);
 	}
-	else
-		dlist_move_head(&cache, &index->cached);
-	pin_index(index);
-	trim_cache();
+	am_cache_pin(&index->cached);
 	take_segments(index, rel, &meta);
 	take_hints(index, rel, &meta);
 	return index;
@@ -471,7 +358,7 @@ hnsw_refresh(HnswIndex *index, Relation rel)
 	HnswMetaPageData meta;
 
 	read_meta(rel, &meta);
-	if (meta.build_id != index->build_id)
+	if (meta.build_id != index->cached.build_id)
 		hnsw_corrupt(rel, 0, "The index was rebuilt under an operation.");
 	take_segments(index, rel, &meta);
 	take_hints(index, rel, &meta);

@@ -15,7 +15,6 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/buf_internals.h"
-#include "storage/smgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -27,44 +26,6 @@
 #define MAX_BUFFERS			(1024 * 1024)
 
 /*--- any page ------------------------------------------------------------*/
-
-/*
- * hnsw_corrupt
- *		Complain about a damaged page, invalid for none in particular.
- */
-void
-hnsw_corrupt(Relation rel, BlockNumber blkno, const char *what)
-{
-	if (BlockNumberIsValid(blkno))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" is damaged at block %u",
-						RelationGetRelationName(rel), blkno),
-				 errdetail_internal("%s", what),
-				 errhint("REINDEX it.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("index \"%s\" is damaged", RelationGetRelationName(rel)),
-			 errdetail_internal("%s", what),
-			 errhint("REINDEX it.")));
-}
-
-/*
- * hnsw_block_exists
- *		Whether a relation, the index or its table, has a block.
- *
- * Blocks of an index are never taken away, so a count may be old but is not
- * too large.
- */
-bool
-hnsw_block_exists(Relation rel, BlockNumber blkno)
-{
-	BlockNumber known = RelationGetSmgr(rel)->smgr_cached_nblocks[MAIN_FORKNUM];
-
-	if (BlockNumberIsValid(known) && blkno < known)
-		return true;
-	return blkno < RelationGetNumberOfBlocks(rel);
-}
 
 /* whether the header of a page is as we write it */
 static bool
@@ -78,8 +39,9 @@ header_ok(Page page)
 
 /* whether a page is one of ours, of that kind, 0 for any, and sound enough to be used */
 static bool
-page_ok(Page page, HnswPageKind kind)
+page_ok(Page page, const void *arg)
 {
+	HnswPageKind kind = *(const HnswPageKind *) arg;
 	const HnswPageOpaqueData *opaque;
 
 	if (!header_ok(page))
@@ -107,41 +69,6 @@ hnsw_read(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind)
 }
 
 /*
- * Would locking this page wait for ourselves?  Where blocks are missing or in
- * the wrong place, a page may be found in two roles at once.
- */
-static bool
-locked_by_me(Buffer buffer, int mode)
-{
-	LWLock	   *lock;
-
-	if (BufferIsLocal(buffer))
-		return false;
-	lock = BufferDescriptorGetContentLock(GetBufferDescriptor(buffer - 1));
-	return mode == BUFFER_LOCK_EXCLUSIVE ? LWLockHeldByMe(lock) :
-		LWLockHeldByMeInMode(lock, LW_EXCLUSIVE);
-}
-
-/*
- * Lock a pinned page; InvalidBuffer, and the pin is gone, if it is not of that
- * kind.  Kind 0 is any.
- */
-static Buffer
-lock_pinned(Buffer buffer, int mode, HnswPageKind kind)
-{
-	if (locked_by_me(buffer, mode))
-	{
-		ReleaseBuffer(buffer);
-		return InvalidBuffer;
-	}
-	LockBuffer(buffer, mode);
-	if (page_ok(BufferGetPage(buffer), kind))
-		return buffer;
-	UnlockReleaseBuffer(buffer);
-	return InvalidBuffer;
-}
-
-/*
  * hnsw_read_hint
  *		As hnsw_read(), for a block that only a hint names: InvalidBuffer if it
  *		is not there or something else.
@@ -149,9 +76,7 @@ lock_pinned(Buffer buffer, int mode, HnswPageKind kind)
 Buffer
 hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPageKind kind)
 {
-	if (!hnsw_block_exists(rel, blkno))
-		return InvalidBuffer;
-	return lock_pinned(ReadBuffer(rel, blkno), mode, kind);
+	return am_read_page(rel, blkno, mode, page_ok, &kind);
 }
 
 /*
@@ -210,13 +135,13 @@ hnsw_make_buffers(HnswIndex *index, HnswBuffers *buffers, Relation rel)
 	{
 		if (n <= buffers->mask + 1)
 			return;
-		index->bytes -= (buffers->mask + 1) * sizeof(Buffer);
+		index->cached.bytes -= (buffers->mask + 1) * sizeof(Buffer);
 		pfree(buffers->last);
 		buffers->last = NULL;
 	}
-	buffers->last = MemoryContextAllocZero(index->context, n * sizeof(Buffer));
+	buffers->last = MemoryContextAllocZero(index->cached.context, n * sizeof(Buffer));
 	buffers->mask = n - 1;
-	index->bytes += n * sizeof(Buffer);
+	index->cached.bytes += n * sizeof(Buffer);
 }
 
 /*
@@ -262,9 +187,9 @@ hnsw_read_known(HnswIndex *index, Relation rel, BlockNumber blkno, HnswPageKind 
 		buffer = index->pages.last[blkno & index->pages.mask];
 	if (pin_known(rel, blkno, buffer))
 	{
-		bool		placed = kind == HNSW_PAGE_NAV || kind == HNSW_PAGE_REFINE;
+		HnswPageKind check = kind == HNSW_PAGE_NAV || kind == HNSW_PAGE_REFINE ? 0 : kind;
 
-		return lock_pinned(buffer, BUFFER_LOCK_SHARE, placed ? 0 : kind);
+		return am_lock_page(buffer, BUFFER_LOCK_SHARE, page_ok, &check);
 	}
 	buffer = hnsw_read_hint(rel, blkno, BUFFER_LOCK_SHARE, kind);
 	if (BufferIsValid(buffer))

@@ -316,7 +316,7 @@ attach_worker(HnswBuild *build, HnswBuildShared *shared, shm_toc *toc, dsm_segme
 	build->participant = ParallelWorkerNumber + 1;
 	build->context = AllocSetContextCreate(CurrentMemoryContext, "hnsw build",
 										   ALLOCSET_DEFAULT_SIZES);
-	build->index.metric = hnsw_metric(build->rel);
+	build->index.metric = am_metric(build->rel);
 	build->index.params = shared->params;
 	hnsw_set_model(&build->index, build->rel, shm_toc_lookup(toc, KEY_MODEL, true));
 	hnsw_build_attach(build);

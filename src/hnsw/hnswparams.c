@@ -8,8 +8,6 @@
  */
 #include "hnsw/hnswbuild.h"
 
-#include "catalog/pg_type.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 /* bytes per link of the largest sketch that is chosen by itself */
@@ -29,33 +27,6 @@ static const HnswOptions default_options = {
 	.nav_bits = 0,
 	.sketch_bits = -1,
 };
-
-/* dimensions of the indexed column; raises 0A000, 22023, 54000 */
-static int
-column_dim(Relation rel, const VecTypeOps *type)
-{
-	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), 0);
-	int32		typmod = column->atttypmod;
-	Oid			base = getBaseTypeAndTypmod(column->atttypid, &typmod);
-
-	if (base == VARBITOID)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("type bit varying is not supported by access method hnsw"),
-				 errhint("Index an expression that casts the column to bit(n).")));
-	if (typmod < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("column does not have dimensions"),
-				 errhint("Give its type a size, as in %s(3), or index an expression that "
-						 "casts it.", type->name)));
-	if (typmod > type->max_dim)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("column cannot have more than %d dimensions for an hnsw index",
-						type->max_dim)));
-	return typmod;
-}
 
 static int
 padded_links(int m)
@@ -136,7 +107,7 @@ hnsw_choose_params(Relation rel, const VecMetric *metric, HnswParams *params,
 		options = &default_options;
 	memset(params, 0, sizeof(*params));
 	memset(config, 0, sizeof(*config));
-	params->dim = column_dim(rel, metric->type);
+	params->dim = am_column_dim(rel, metric->type, "hnsw");
 	params->metric = metric->kind;
 	params->m = options->m;
 	params->ef_construction = options->ef_construction;
@@ -153,7 +124,7 @@ hnsw_choose_params(Relation rel, const VecMetric *metric, HnswParams *params,
 	}
 	params->codec = HNSW_CODEC_COMPACT;
 	params->refine = options->refine < 0 ? REFINE_FULL : options->refine;
-	params->refine_size = hnsw_record_size(metric, params->refine, params->dim);
+	params->refine_size = am_record_size(metric, params->refine, params->dim);
 	choose_codes(options, params, config);
 }
 

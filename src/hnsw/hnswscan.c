@@ -575,7 +575,7 @@ hnswgettuple(IndexScanDesc scan, ScanDirection dir)
 
 	scan->xs_heaptid = so->tids[so->next_tid++];
 	if (!ItemPointerIsValid(&scan->xs_heaptid) ||
-		!hnsw_block_exists(scan->heapRelation, ItemPointerGetBlockNumber(&scan->xs_heaptid)))
+		!am_block_exists(scan->heapRelation, ItemPointerGetBlockNumber(&scan->xs_heaptid)))
 		hnsw_corrupt(so->rel, InvalidBlockNumber, "A row is not in the table.");
 	scan->xs_recheck = false;
 	distance.value = so->last.distance;

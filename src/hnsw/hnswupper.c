@@ -50,7 +50,7 @@ typedef struct UpperBeam
 int
 hnsw_draw_level(const HnswIndex *index, ItemPointer tid)
 {
-	uint64_t	seed = index->build_id ^ ((uint64_t) ItemPointerGetBlockNumber(tid) << 16 |
+	uint64_t	seed = index->cached.build_id ^ ((uint64_t) ItemPointerGetBlockNumber(tid) << 16 |
 										  ItemPointerGetOffsetNumber(tid));
 	double		uniform = ((double) (quant_random(&seed) >> 11) + 0.5) * 0x1p-53;
 	int			level = (int) (-log(uniform) / log((double) index->params.m));

@@ -52,7 +52,7 @@ hnsw_vacuum_read(Relation rel, BufferAccessStrategy strategy, BlockNumber blkno,
 	Buffer		ring = InvalidBuffer;
 	Buffer		buffer;
 
-	if (hnsw_block_exists(rel, blkno))
+	if (am_block_exists(rel, blkno))
 		ring = ReadBufferExtended(rel, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);
 	buffer = hnsw_read(rel, blkno, mode, kind);
 	if (BufferIsValid(ring))

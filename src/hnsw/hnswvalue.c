@@ -12,16 +12,6 @@
 #include "hnsw/hnsw.h"
 
 /*
- * hnsw_record_size
- *		Bytes of a refine record under compact codes.
- */
-Size
-hnsw_record_size(const VecMetric *metric, RefineKind refine, int dim)
-{
-	return refine == REFINE_FULL ? metric->type->size(dim) : refine_size(refine, dim);
-}
-
-/*
  * hnsw_record_encode
  *		Write the refine record of a value: params.refine_size bytes, aligned
  *		for float.
@@ -48,13 +38,7 @@ hnsw_record_encode(const HnswIndex *index, const HnswValue *value, uint8_t *reco
 const struct varlena *
 hnsw_check_plain(const HnswIndex *index, const void *bytes, Size size)
 {
-	const VecTypeOps *type = index->metric->type;
-	const struct varlena *plain = bytes;
-
-	if (size < VARHDRSZ + sizeof(int32) || !VARATT_IS_4B_U(plain) || VARSIZE(plain) != size)
-		return NULL;
-	plain = type->plain(PointerGetDatum(plain));
-	return type->dim(plain) == index->params.dim ? plain : NULL;
+	return am_check_plain(index->metric->type, index->params.dim, bytes, size);
 }
 
 /* the code of an exact value; where its rest lies is not known yet */

@@ -55,6 +55,30 @@ typedef struct VecScanTable
 	float		bias;			/* added to every sum */
 } VecScanTable;
 
+/* vectors interleaved for nearest_rows, vectors in a block of codes */
+#define VEC_PANEL			16
+#define VEC_BLOCK			32
+
+/* what scan_block and scan_bytes need of a query; see kernels_lists_tmpl.h */
+typedef struct VecListTable
+{
+	const uint8_t *lut;			/* scan_block: 16 bytes for each group of four bits */
+	const int8_t *levels;		/* scan_bytes: the query, one byte a coordinate */
+	int			ngroups;
+	int			dim;
+	float		step;			/* value of one unit of a sum */
+	float		bias;			/* added to every sum */
+} VecListTable;
+
+/* where a query stands to a list: estimate = base + offset + scale * dot */
+typedef struct VecListAt
+{
+	float		base;
+	float		radius;			/* lower = estimate + scale * shift - error * radius */
+	float		shift;
+	float		threshold;
+} VecListAt;
+
 /* most links scan_links takes at once */
 #define VEC_SCAN_MAX_LINKS	256
 
@@ -117,6 +141,18 @@ typedef struct VecScanTable
 	X(void, scan_links, (const VecScanTable *table, const uint8_t *codes, \
 						 const vec_half *offset, const vec_half *scale, \
 						 int nlinks, float base, float *estimate)) \
+	/* lists: rows against panels, a query against blocks; kernels_lists_tmpl.h */ \
+	X(void, nearest_rows, (const float *const *rows, int nrows, const float *panels, \
+						   const float *bias, int npanels, int dim, int32_t first, \
+						   float *score, int32_t *index)) \
+	X(uint32_t, scan_block, (const VecListTable *table, const uint8_t *codes, \
+							 const float *terms, const VecListAt *at, \
+							 float *estimate, float *lower)) \
+	X(uint32_t, scan_bytes, (const VecListTable *table, const uint8_t *codes, size_t stride, \
+							 int n, const float *terms, const VecListAt *at, \
+							 float *estimate, float *lower)) \
+	X(uint32_t, mask_block, (const float *lower, float threshold)) \
+	X(int32_t, dot_u8_s8, (const uint8_t *a, const int8_t *b, int dim)) \
 	/* linear maps */ \
 	X(void, flip_signs, (float *x, const uint8_t *bits, int dim)) \
 	X(void, hadamard_f32, (float *x, int n, float scale)) \

@@ -260,6 +260,19 @@ dot_small_bytes(__m256i acc, __m256i x, __m256i y)
 												   _mm256_set1_epi16(1)));
 }
 
+/* products of unsigned bytes with signed ones */
+VEC_TARGET VEC_INLINE __m256i
+dot_signed_bytes(__m256i acc, __m256i x, __m256i y)
+{
+	__m256i		zero = _mm256_setzero_si256();
+	__m256i		low = _mm256_madd_epi16(_mm256_unpacklo_epi8(x, zero),
+										_mm256_srai_epi16(_mm256_unpacklo_epi8(zero, y), 8));
+	__m256i		high = _mm256_madd_epi16(_mm256_unpackhi_epi8(x, zero),
+										 _mm256_srai_epi16(_mm256_unpackhi_epi8(zero, y), 8));
+
+	return _mm256_add_epi32(acc, _mm256_add_epi32(low, high));
+}
+
 VEC_TARGET VEC_INLINE int32_t
 sum_words(__m256i x)
 {
@@ -370,6 +383,12 @@ store_sums(uint16_t *out, __m256i whole, __m256i high)
 #define I_DOT_SMALL(acc, x, y)	dot_small_bytes(acc, x, y)
 #define I_JOIN(x, y)			_mm256_add_epi32(x, y)
 #define I_TOTAL(acc)			sum_words(acc)
+
+#define G_ROWS					4
+#define G_PANELS				1
+#define L_BITS_NGE(x, y) \
+	((unsigned) _mm256_movemask_ps(_mm256_cmp_ps(x, y, _CMP_NGE_UQ)))
+#define I_DOT_SIGNED(acc, x, y)	dot_signed_bytes(acc, x, y)
 
 #define S_SHUFFLE(table, x)		_mm256_shuffle_epi8(table, x)
 #define S_PAIR(x, y)			_mm256_blend_epi32(x, y, 0xCC)

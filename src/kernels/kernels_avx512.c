@@ -147,6 +147,19 @@ dot_bytes(__m512i acc, __m512i x, __m512i y)
 	return _mm512_add_epi32(acc, _mm512_add_epi32(low, high));
 }
 
+/* products of unsigned bytes with signed ones */
+VEC_TARGET VEC_INLINE __m512i
+dot_signed_bytes(__m512i acc, __m512i x, __m512i y)
+{
+	__m512i		zero = _mm512_setzero_si512();
+	__m512i		low = _mm512_madd_epi16(_mm512_unpacklo_epi8(x, zero),
+										_mm512_srai_epi16(_mm512_unpacklo_epi8(zero, y), 8));
+	__m512i		high = _mm512_madd_epi16(_mm512_unpackhi_epi8(x, zero),
+										 _mm512_srai_epi16(_mm512_unpackhi_epi8(zero, y), 8));
+
+	return _mm512_add_epi32(acc, _mm512_add_epi32(low, high));
+}
+
 VEC_TARGET VEC_INLINE __m512i
 dot_small_bytes(__m512i acc, __m512i x, __m512i y)
 {
@@ -266,6 +279,11 @@ store_sums(uint16_t *out, __m512i whole, __m512i high)
 #define I_DOT_SMALL(acc, x, y)	dot_small_bytes(acc, x, y)
 #define I_JOIN(x, y)			_mm512_add_epi32(x, y)
 #define I_TOTAL(acc)			_mm512_reduce_add_epi32(acc)
+
+#define G_ROWS					8
+#define G_PANELS				2
+#define L_BITS_NGE(x, y)		((unsigned) _mm512_cmp_ps_mask(x, y, _CMP_NGE_UQ))
+#define I_DOT_SIGNED(acc, x, y)	dot_signed_bytes(acc, x, y)
 
 #define S_SHUFFLE(table, x)		_mm512_shuffle_epi8(table, x)
 #define S_PAIR(x, y)			_mm512_mask_blend_epi64(0xAA, x, y)

@@ -279,6 +279,22 @@ dot_bytes(uint32x4_t acc, uint8x16_t x, uint8x16_t y)
 	return vpadalq_u16(acc, vmull_high_u8(x, y));
 }
 
+/* products of unsigned bytes with signed ones, as 32-bit words that wrap */
+VEC_INLINE uint32x4_t
+dot_signed_bytes(uint32x4_t acc, uint8x16_t x, uint8x16_t y)
+{
+	int16x8_t	x0 = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(x)));
+	int16x8_t	x1 = vreinterpretq_s16_u16(vmovl_high_u8(x));
+	int16x8_t	y0 = vmovl_s8(vget_low_s8(vreinterpretq_s8_u8(y)));
+	int16x8_t	y1 = vmovl_high_s8(vreinterpretq_s8_u8(y));
+	int32x4_t	sum = vreinterpretq_s32_u32(acc);
+
+	sum = vmlal_s16(sum, vget_low_s16(x0), vget_low_s16(y0));
+	sum = vmlal_high_s16(sum, x0, y0);
+	sum = vmlal_s16(sum, vget_low_s16(x1), vget_low_s16(y1));
+	return vreinterpretq_u32_s32(vmlal_high_s16(sum, x1, y1));
+}
+
 /* vshlq with a count that may be zero, which vshrq_n forbids */
 VEC_INLINE uint32x4_t
 shift_words(uint32x4_t w, int shift)
@@ -398,6 +414,11 @@ store_sums(uint16_t *out, uint8x16_t whole, uint8x16_t high)
 #define I_DOT_SMALL(acc, x, y)	dot_bytes(acc, x, y)
 #define I_JOIN(x, y)			vaddq_u32(x, y)
 #define I_TOTAL(acc)			((int32_t) vaddvq_u32(acc))
+
+#define G_ROWS					4
+#define G_PANELS				1
+#define L_BITS_NGE(x, y)		I_BITS(vmvnq_u32(vcgeq_f32(x, y)))
+#define I_DOT_SIGNED(acc, x, y)	dot_signed_bytes(acc, x, y)
 
 #define S_SHUFFLE(table, x)		vqtbl1q_u8(table, x)
 #define S_PAIR(x, y)			vcombine_u8(vget_low_u8(x), vget_high_u8(y))

@@ -177,6 +177,17 @@ dot_bytes(uint64_t x, uint64_t y)
 	return sum;
 }
 
+/* the same, of unsigned bytes with signed ones */
+static inline int32_t
+dot_signed_bytes(uint64_t x, uint64_t y)
+{
+	int32_t		sum = 0;
+
+	for (int shift = 0; shift < 64; shift += 8)
+		sum += (int32_t) (x >> shift & 255) * (int8_t) (y >> shift & 255);
+	return sum;
+}
+
 typedef uint32_t WordLane;
 typedef int32_t SumLane;
 
@@ -249,5 +260,10 @@ typedef int32_t SumLane;
 #define I_DOT_SMALL(acc, x, y)	((acc) + dot_bytes(x, y))
 #define I_JOIN(x, y)			((x) + (y))
 #define I_TOTAL(acc)			(acc)
+
+#define G_ROWS					1
+#define G_PANELS				1
+#define L_BITS_NGE(x, y)		((unsigned) !((x) >= (y)))
+#define I_DOT_SIGNED(acc, x, y)	((acc) + dot_signed_bytes(x, y))
 
 #include "kernels/kernels_tmpl.h"

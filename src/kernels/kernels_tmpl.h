@@ -31,7 +31,7 @@
  *	B_ZERO() B_LOAD(p) B_PART(p, n) B_STORE(p, x) B_XOR B_AND
  *	B_SWAP32(x) B_SWAP16(x)		reverse the bytes of each 4 or 2
  *	and those of kernels_bits_tmpl.h, kernels_text_tmpl.h, kernels_codes_tmpl.h,
- *	kernels_dot_tmpl.h
+ *	kernels_dot_tmpl.h, kernels_lists_tmpl.h
  *
  *-------------------------------------------------------------------------
  */
@@ -75,6 +75,7 @@ FN(add_square) (WideLane w, Lane x)
 #include "kernels/kernels_text_tmpl.h"
 #include "kernels/kernels_codes_tmpl.h"
 #include "kernels/kernels_dot_tmpl.h"
+#include "kernels/kernels_lists_tmpl.h"
 
 /* halves to floats, exact; a signalling NaN becomes quiet */
 VEC_TARGET static void

@@ -1492,6 +1492,117 @@ CREATE OPERATOR CLASS bit_jaccard_ops
 COMMENT ON OPERATOR CLASS bit_jaccard_ops USING hnsw IS 'nearest by Jaccard distance';
 COMMENT ON OPERATOR FAMILY bit_jaccard_ops USING hnsw IS 'nearest by Jaccard distance';
 
+---
+-- The access method ivfflat
+--
+
+CREATE FUNCTION ivfflathandler(internal) RETURNS index_am_handler
+    AS 'MODULE_PATHNAME', 'vecext_ivfflat_handler' LANGUAGE C;
+COMMENT ON FUNCTION ivfflathandler(internal) IS 'handler of the index access method ivfflat';
+
+CREATE ACCESS METHOD ivfflat TYPE INDEX HANDLER ivfflathandler;
+COMMENT ON ACCESS METHOD ivfflat IS 'approximate nearest neighbors by lists (IVF)';
+
+-- ivfflat: operator classes
+
+CREATE OPERATOR CLASS vector_l2_ops
+    DEFAULT FOR TYPE vector USING ivfflat AS
+    OPERATOR 1 <-> FOR ORDER BY float_ops,
+    FUNCTION 1 vector_l2_metric(internal);
+COMMENT ON OPERATOR CLASS vector_l2_ops USING ivfflat IS 'nearest by Euclidean distance';
+COMMENT ON OPERATOR FAMILY vector_l2_ops USING ivfflat IS 'nearest by Euclidean distance';
+
+CREATE OPERATOR CLASS vector_ip_ops
+    FOR TYPE vector USING ivfflat AS
+    OPERATOR 1 <#> FOR ORDER BY float_ops,
+    FUNCTION 1 vector_ip_metric(internal);
+COMMENT ON OPERATOR CLASS vector_ip_ops USING ivfflat IS 'nearest by inner product times -1';
+COMMENT ON OPERATOR FAMILY vector_ip_ops USING ivfflat IS 'nearest by inner product times -1';
+
+CREATE OPERATOR CLASS vector_cosine_ops
+    FOR TYPE vector USING ivfflat AS
+    OPERATOR 1 <=> FOR ORDER BY float_ops,
+    FUNCTION 1 vector_cosine_metric(internal);
+COMMENT ON OPERATOR CLASS vector_cosine_ops USING ivfflat IS 'nearest by cosine distance';
+COMMENT ON OPERATOR FAMILY vector_cosine_ops USING ivfflat IS 'nearest by cosine distance';
+
+CREATE OPERATOR CLASS vector_l1_ops
+    FOR TYPE vector USING ivfflat AS
+    OPERATOR 1 <+> FOR ORDER BY float_ops,
+    FUNCTION 1 vector_l1_metric(internal);
+COMMENT ON OPERATOR CLASS vector_l1_ops USING ivfflat IS 'nearest by taxicab distance';
+COMMENT ON OPERATOR FAMILY vector_l1_ops USING ivfflat IS 'nearest by taxicab distance';
+
+CREATE OPERATOR CLASS halfvec_l2_ops
+    DEFAULT FOR TYPE halfvec USING ivfflat AS
+    OPERATOR 1 <-> FOR ORDER BY float_ops,
+    FUNCTION 1 halfvec_l2_metric(internal);
+COMMENT ON OPERATOR CLASS halfvec_l2_ops USING ivfflat IS 'nearest by Euclidean distance';
+COMMENT ON OPERATOR FAMILY halfvec_l2_ops USING ivfflat IS 'nearest by Euclidean distance';
+
+CREATE OPERATOR CLASS halfvec_ip_ops
+    FOR TYPE halfvec USING ivfflat AS
+    OPERATOR 1 <#> FOR ORDER BY float_ops,
+    FUNCTION 1 halfvec_ip_metric(internal);
+COMMENT ON OPERATOR CLASS halfvec_ip_ops USING ivfflat IS 'nearest by inner product times -1';
+COMMENT ON OPERATOR FAMILY halfvec_ip_ops USING ivfflat IS 'nearest by inner product times -1';
+
+CREATE OPERATOR CLASS halfvec_cosine_ops
+    FOR TYPE halfvec USING ivfflat AS
+    OPERATOR 1 <=> FOR ORDER BY float_ops,
+    FUNCTION 1 halfvec_cosine_metric(internal);
+COMMENT ON OPERATOR CLASS halfvec_cosine_ops USING ivfflat IS 'nearest by cosine distance';
+COMMENT ON OPERATOR FAMILY halfvec_cosine_ops USING ivfflat IS 'nearest by cosine distance';
+
+CREATE OPERATOR CLASS halfvec_l1_ops
+    FOR TYPE halfvec USING ivfflat AS
+    OPERATOR 1 <+> FOR ORDER BY float_ops,
+    FUNCTION 1 halfvec_l1_metric(internal);
+COMMENT ON OPERATOR CLASS halfvec_l1_ops USING ivfflat IS 'nearest by taxicab distance';
+COMMENT ON OPERATOR FAMILY halfvec_l1_ops USING ivfflat IS 'nearest by taxicab distance';
+
+CREATE OPERATOR CLASS sparsevec_l2_ops
+    DEFAULT FOR TYPE sparsevec USING ivfflat AS
+    OPERATOR 1 <-> FOR ORDER BY float_ops,
+    FUNCTION 1 sparsevec_l2_metric(internal);
+COMMENT ON OPERATOR CLASS sparsevec_l2_ops USING ivfflat IS 'nearest by Euclidean distance';
+COMMENT ON OPERATOR FAMILY sparsevec_l2_ops USING ivfflat IS 'nearest by Euclidean distance';
+
+CREATE OPERATOR CLASS sparsevec_ip_ops
+    FOR TYPE sparsevec USING ivfflat AS
+    OPERATOR 1 <#> FOR ORDER BY float_ops,
+    FUNCTION 1 sparsevec_ip_metric(internal);
+COMMENT ON OPERATOR CLASS sparsevec_ip_ops USING ivfflat IS 'nearest by inner product times -1';
+COMMENT ON OPERATOR FAMILY sparsevec_ip_ops USING ivfflat IS 'nearest by inner product times -1';
+
+CREATE OPERATOR CLASS sparsevec_cosine_ops
+    FOR TYPE sparsevec USING ivfflat AS
+    OPERATOR 1 <=> FOR ORDER BY float_ops,
+    FUNCTION 1 sparsevec_cosine_metric(internal);
+COMMENT ON OPERATOR CLASS sparsevec_cosine_ops USING ivfflat IS 'nearest by cosine distance';
+COMMENT ON OPERATOR FAMILY sparsevec_cosine_ops USING ivfflat IS 'nearest by cosine distance';
+
+CREATE OPERATOR CLASS sparsevec_l1_ops
+    FOR TYPE sparsevec USING ivfflat AS
+    OPERATOR 1 <+> FOR ORDER BY float_ops,
+    FUNCTION 1 sparsevec_l1_metric(internal);
+COMMENT ON OPERATOR CLASS sparsevec_l1_ops USING ivfflat IS 'nearest by taxicab distance';
+COMMENT ON OPERATOR FAMILY sparsevec_l1_ops USING ivfflat IS 'nearest by taxicab distance';
+
+CREATE OPERATOR CLASS bit_hamming_ops
+    DEFAULT FOR TYPE bit USING ivfflat AS
+    OPERATOR 1 <~> FOR ORDER BY float_ops,
+    FUNCTION 1 bit_hamming_metric(internal);
+COMMENT ON OPERATOR CLASS bit_hamming_ops USING ivfflat IS 'nearest by Hamming distance';
+COMMENT ON OPERATOR FAMILY bit_hamming_ops USING ivfflat IS 'nearest by Hamming distance';
+
+CREATE OPERATOR CLASS bit_jaccard_ops
+    FOR TYPE bit USING ivfflat AS
+    OPERATOR 1 <%> FOR ORDER BY float_ops,
+    FUNCTION 1 bit_jaccard_metric(internal);
+COMMENT ON OPERATOR CLASS bit_jaccard_ops USING ivfflat IS 'nearest by Jaccard distance';
+COMMENT ON OPERATOR FAMILY bit_jaccard_ops USING ivfflat IS 'nearest by Jaccard distance';
+
 -- looking inside an index: its owner may, and members of pg_read_all_stats
 
 CREATE FUNCTION vecext_index_check(index regclass, heapallindexed boolean DEFAULT false,

@@ -288,6 +288,179 @@ check_scan(int nlinks, int ngroups)
 	return ok;
 }
 
+/* rows against panels: the nearest, the first of equals, none if all are farther */
+static bool
+check_nearest(int nrows, int npanels, int dim)
+{
+	int			n = npanels * VEC_PANEL;
+	float	   *x = random_floats((size_t) nrows * (size_t) dim);
+	float	   *panels = random_floats((size_t) n * (size_t) dim);
+	float	   *bias = random_floats((size_t) n);
+	float	   *score = random_floats((size_t) nrows);
+	int32_t    *index = malloc((size_t) nrows * sizeof(int32_t));
+	const float **row = malloc((size_t) nrows * sizeof(*row));
+	bool		ok = true;
+
+	/* some places are empty; the last two are the same */
+	bias[n / 2] = INFINITY;
+	bias[n - 1] = bias[n - 2];
+	for (int d = 0; d < dim; d++)
+	{
+		float	   *last = panels + ((size_t) (npanels - 1) * (size_t) dim + (size_t) d) * VEC_PANEL;
+
+		last[VEC_PANEL - 1] = last[VEC_PANEL - 2];
+	}
+	for (int r = 0; r < nrows; r++)
+	{
+		row[r] = x + (size_t) r * (size_t) dim;
+		score[r] = r % 7 == 3 ? -1e9f : INFINITY;
+		index[r] = -5;
+	}
+
+	table->nearest_rows(row, nrows, panels, bias, npanels, dim, 100, score, index);
+	for (int r = 0; r < nrows && ok; r++)
+	{
+		double		least = INFINITY;
+		double		found = INFINITY;
+
+		if (r % 7 == 3)
+		{
+			ok = score[r] == -1e9f && index[r] == -5;
+			continue;
+		}
+		for (int c = 0; c < n; c++)
+		{
+			double		s = bias[c];
+
+			for (int d = 0; d < dim; d++)
+				s -= (double) row[r][d] *
+					panels[((size_t) (c / VEC_PANEL) * (size_t) dim + (size_t) d) * VEC_PANEL +
+						   (size_t) (c % VEC_PANEL)];
+			least = s < least ? s : least;
+			if (c == index[r] - 100)
+				found = s;
+		}
+		ok = index[r] >= 100 && index[r] != 100 + n - 1 && near_sum(score[r], found, dim + 1) &&
+			near_sum((float) found, least, dim + 1);
+	}
+	free(x);
+	free(panels);
+	free(bias);
+	free(score);
+	free(index);
+	free(row);
+	return ok;
+}
+
+/* the terms of a block, some of them as in empty places */
+static float *
+random_terms(void)
+{
+	float	   *terms = random_floats(3 * VEC_BLOCK);
+
+	terms[5] = INFINITY;
+	terms[VEC_BLOCK + 5] = 0;
+	terms[2 * VEC_BLOCK + 5] = 0;
+	return terms;
+}
+
+/* estimates, bounds and mask, from the sums a plain loop makes */
+static bool
+finished(const VecListTable *list, const VecListAt *at, const float *terms, const int64_t *sums,
+		 int n, const float *estimate, const float *lower, uint32_t mask)
+{
+	uint32_t	expected = 0;
+	bool		ok = true;
+
+	for (int j = 0; j < n; j++)
+	{
+		double		dot = (double) sums[j] * list->step + list->bias;
+		double		e = at->base + (double) terms[j] + terms[VEC_BLOCK + j] * dot;
+		double		b = e + (double) terms[VEC_BLOCK + j] * at->shift -
+			(double) terms[2 * VEC_BLOCK + j] * at->radius;
+		double		size = 10 + fabs((double) sums[j] * list->step) + fabs(list->bias);
+
+		if (!(lower[j] >= at->threshold))
+			expected |= UINT32_C(1) << j;
+		if (j == 5)
+			ok = ok && estimate[j] == INFINITY && lower[j] == INFINITY && !(mask >> j & 1);
+		else
+			ok = ok && near_sum(estimate[j], e, size) && near_sum(lower[j], b, size);
+	}
+	return ok && mask == expected;
+}
+
+static bool
+check_block(int ngroups)
+{
+	uint8_t    *lut = random_bytes((size_t) ngroups * 16);
+	uint8_t    *codes = random_bytes((size_t) ngroups * 16);
+	float	   *terms = random_terms();
+	VecListTable list = {lut, NULL, ngroups, ngroups * 4, 0.01f, -3};
+	VecListAt	at = {2, 0.5f, 0.25f, 1.5f};
+	float		estimate[VEC_BLOCK];
+	float		lower[VEC_BLOCK];
+	int64_t		sums[VEC_BLOCK] = {0};
+	uint32_t	mask;
+	bool		ok;
+
+	for (int g = 0; g < ngroups; g++)
+	{
+		for (int j = 0; j < VEC_BLOCK; j++)
+			sums[j] += lut[g * 16 + (codes[g * 16 + j % 16] >> j / 16 * 4 & 15)];
+	}
+	mask = table->scan_block(&list, codes, terms, &at, estimate, lower);
+	ok = finished(&list, &at, terms, sums, VEC_BLOCK, estimate, lower, mask);
+
+	/* numbers that are none pass every threshold */
+	lower[3] = NAN;
+	ok = ok && (table->mask_block(lower, -INFINITY) == UINT32_C(1) << 3);
+	at.threshold = 0.5f;
+	mask = 0;
+	for (int j = 0; j < VEC_BLOCK; j++)
+		mask |= (uint32_t) !(lower[j] >= 0.5f) << j;
+	ok = ok && table->mask_block(lower, 0.5f) == mask;
+	free(lut);
+	free(codes);
+	free(terms);
+	return ok;
+}
+
+static bool
+check_bytes(int dim, int n)
+{
+	size_t		stride = (size_t) (dim + 3) / 4 * 4;
+	int8_t	   *query = (int8_t *) random_bytes((size_t) dim);
+	uint8_t    *codes = random_bytes((size_t) n * stride);
+	float	   *terms = random_terms();
+	VecListTable list = {NULL, query, 0, dim, 0.0001f, -3};
+	VecListAt	at = {2, 0.5f, 0.25f, 1.5f};
+	float		estimate[VEC_BLOCK];
+	float		lower[VEC_BLOCK];
+	int64_t		sums[VEC_BLOCK] = {0};
+	uint32_t	mask;
+	bool		ok = true;
+
+	/* the extremes, which 16-bit sums would not hold */
+	if (n > 1)
+	{
+		memset(codes, 255, (size_t) dim);
+		memset(query, -127, (size_t) dim / 2);
+	}
+	for (int j = 0; j < n; j++)
+	{
+		for (int d = 0; d < dim; d++)
+			sums[j] += codes[(size_t) j * stride + (size_t) d] * query[d];
+		ok = ok && table->dot_u8_s8(codes + (size_t) j * stride, query, dim) == sums[j];
+	}
+	mask = table->scan_bytes(&list, codes, stride, n, terms, &at, estimate, lower);
+	ok = ok && finished(&list, &at, terms, sums, n, estimate, lower, mask);
+	free(query);
+	free(codes);
+	free(terms);
+	return ok;
+}
+
 static void
 test_table(void)
 {
@@ -324,6 +497,24 @@ test_table(void)
 			ok = check_scan(nlinks, ngroups);
 	}
 	report(ok, "estimates of links");
+
+	ok = true;
+	for (int dim = 1; dim <= 70 && ok; dim += dim < 20 ? 1 : 7)
+	{
+		for (int nrows = 1; nrows <= 17 && ok; nrows += nrows < 9 ? 1 : 8)
+			ok = check_nearest(nrows, 1 + dim % 5, dim);
+	}
+	report(ok && check_nearest(64, 3, 16000), "nearest of panels");
+
+	ok = true;
+	for (int ngroups = 1; ngroups <= 4000 && ok; ngroups += ngroups < 270 ? 1 : 97)
+		ok = check_block(ngroups);
+	report(ok && check_block(4000), "blocks of one-bit codes");
+
+	ok = true;
+	for (int dim = 1; dim <= MAX_DIM && ok; dim += dim < 140 ? 1 : 97)
+		ok = check_bytes(dim, 1 + dim % VEC_BLOCK);
+	report(ok && check_bytes(16000, VEC_BLOCK), "blocks of byte codes");
 }
 
 int

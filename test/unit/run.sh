@@ -47,7 +47,8 @@ flags="-O2 -g -Wall -Wextra -Werror -Wmissing-prototypes -Wdeclaration-after-sta
 rm -rf "$dir/core"
 mkdir -p "$dir/core"
 # shellcheck disable=SC2016 # the inner shell expands
-printf '%s\n' "$top"/src/kernels/*.c "$top"/src/quant/*.c "$top"/src/graph/*.c |
+printf '%s\n' "$top"/src/kernels/*.c "$top"/src/quant/*.c "$top"/src/graph/*.c \
+	"$top"/src/cluster/*.c |
 	xargs -P 2 -I '{}' sh -c '$1 $2 -c -o "$3/$(basename "$4" .c).o" "$4"' \
 		compile "$cc" "$flags" "$dir/core" '{}'
 

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
- * hnswvalidate.c
- *	  Whether an operator class is one the access method can work with.
+ * am_validate.c
+ *	  Whether an operator class is one our access methods can work with.
  *
  *-------------------------------------------------------------------------
  */
-#include "hnsw/hnsw.h"
+#include "am/am_index.h"
 
 #include "access/amvalidate.h"
 #include "access/htup_details.h"
@@ -22,6 +22,7 @@
 /* the operator class looked at, and whether anything was wrong */
 typedef struct Validation
 {
+	const char *am;
 	const char *name;
 	Oid			type;
 	bool		operator_found;
@@ -34,7 +35,7 @@ complain(Validation *v, const char *what, const char *object)
 {
 	ereport(INFO,
 			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-			 errmsg("hnsw operator class %s: %s: %s", v->name, what, object)));
+			 errmsg("%s operator class %s: %s: %s", v->am, v->name, what, object)));
 	v->ok = false;
 }
 
@@ -108,20 +109,20 @@ check_operators(Validation *v, CatCList *list)
 }
 
 /*
- * hnswvalidate
+ * am_validate
  *		Check an operator class: one ordering operator that returns a double,
  *		one support function, whose metric is of the class's type.
  *
  * Tells by INFO what is wrong.
  */
 bool
-hnswvalidate(Oid opclass)
+am_validate(Oid opclass, const char *am)
 {
 	HeapTuple	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
 	Form_pg_opclass form;
 	CatCList   *procs;
 	CatCList   *operators;
-	Validation	v = {.ok = true};
+	Validation	v = {.am = am, .ok = true};
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for operator class %u", opclass);

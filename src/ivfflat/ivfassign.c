@@ -1,0 +1,269 @@
+/*-------------------------------------------------------------------------
+ *
+ * ivfassign.c
+ *	  Rows to lists: a participant's part of the table scan, into a sort.
+ *
+ * Rows are placed in batches, for the kernels compare many rows with many
+ * centroids at once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ivfflat/ivfbuild.h"
+
+#include "access/tableam.h"
+#include "access/tupdesc.h"
+#include "catalog/pg_operator_d.h"
+#include "catalog/pg_type_d.h"
+#include "commands/progress.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* a batch takes so much memory, but holds so many rows at least and at most */
+#define BATCH_BYTES		((Size) 4 * 1024 * 1024)
+#define LEAST_BATCH		16
+#define MOST_BATCH		2048
+
+/* the number that rows without a distance are sorted by: behind all lists */
+#define UNDEFINED_LIST(build)	((build)->centroids.nlists)
+
+/*
+ * ivf_new_sort
+ *		A sort by list; memory is in kB.
+ */
+Tuplesortstate *
+ivf_new_sort(IvfBuild *build, SortCoordinate coordinate, int memory)
+{
+	AttrNumber	attributes[1] = {1};
+	Oid			operators[1] = {Int4LessOperator};
+	Oid			collations[1] = {InvalidOid};
+	bool		nulls_first[1] = {false};
+
+	return tuplesort_begin_heap(build->desc, 1, attributes, operators, collations, nulls_first,
+								memory, coordinate, TUPLESORT_NONE);
+}
+
+/*
+ * ivf_assign_begin
+ *		Memory for a participant, and its sort; memory is in kB.
+ */
+void
+ivf_assign_begin(IvfBuild *build, SortCoordinate coordinate, int memory)
+{
+	const IvfIndex *index = &build->index;
+	Size		row_size = sizeof(float) * index->params.dim;
+
+	build->desc = CreateTemplateTupleDesc(2);
+	TupleDescInitEntry(build->desc, 1, "list", INT4OID, -1, 0);
+	TupleDescInitEntry(build->desc, 2, "row", BYTEAOID, -1, 0);
+	build->slot = MakeSingleTupleTableSlot(build->desc, &TTSOpsVirtual);
+	build->sort = ivf_new_sort(build, coordinate, memory);
+
+	build->batch_rows = (int) Max(LEAST_BATCH, Min(MOST_BATCH, BATCH_BYTES / row_size));
+	build->batch_context = AllocSetContextCreate(build->context, "ivfflat batch",
+												 ALLOCSET_DEFAULT_SIZES);
+	build->plains = MemoryContextAlloc(build->context,
+									   sizeof(struct varlena *) * build->batch_rows);
+	build->tids = MemoryContextAlloc(build->context,
+									 sizeof(ItemPointerData) * build->batch_rows);
+	build->lists = MemoryContextAlloc(build->context, sizeof(int32_t) * build->batch_rows);
+	build->nbatch = 0;
+	build->tuple = MemoryContextAlloc(build->context, VARHDRSZ + MAXIMUM_ALIGNOF +
+									  sizeof(IvfTuple) + index->list.row_bytes +
+									  index->list.record_size + 2 * MAXIMUM_ALIGNOF);
+	if (index->params.space == IVF_SPACE_FLOAT)
+		build->nav = MemoryContextAlloc(build->context, row_size);
+	if (build->centroids.area == NULL)
+		return;
+	build->floats = MemoryContextAllocHuge(build->context, mul_size(row_size, build->batch_rows));
+	build->rows = MemoryContextAlloc(build->context, sizeof(float *) * build->batch_rows);
+	for (int i = 0; i < build->batch_rows; i++)
+		build->rows[i] = build->floats + (Size) i * index->params.dim;
+	build->place_scratch = MemoryContextAllocHuge(build->context,
+												  cluster_place_size(build->centroids.area,
+																	 build->batch_rows));
+}
+
+/*--- a batch -------------------------------------------------------------*/
+
+/*
+ * ivf_place_value
+ *		The list of a plain value, where centroids are plain values.
+ */
+int
+ivf_place_value(const IvfBuild *build, const struct varlena *plain)
+{
+	const IvfCentroids *c = &build->centroids;
+	int			best = 0;
+	double		least = -1;
+
+	for (int i = 0; c->values != NULL && i < c->nlists; i++)
+	{
+		double		distance = ivf_value_distance(build->index.metric, plain, c->values[i]);
+
+		if (least < 0 || distance < least)
+		{
+			least = distance;
+			best = i;
+		}
+	}
+	return best;
+}
+
+/* lists of all rows of the batch */
+static void
+place_batch(IvfBuild *build)
+{
+	if (build->centroids.area != NULL)
+	{
+		for (int i = 0; i < build->nbatch; i++)
+			ivf_to_floats(&build->index, build->plains[i],
+						  build->floats + (Size) i * build->index.params.dim);
+		cluster_place(build->centroids.area, build->rows, build->nbatch, build->lists,
+					  build->place_scratch);
+		return;
+	}
+	for (int i = 0; i < build->nbatch; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		build->lists[i] = ivf_place_value(build, build->plains[i]);
+	}
+}
+
+/*
+ * ivf_put_tuple
+ *		Give the row in build->tuple, of so many bytes, to the sort.
+ */
+void
+ivf_put_tuple(IvfBuild *build, int list, Size size)
+{
+	SET_VARSIZE(build->tuple, VARHDRSZ + size);
+	ExecClearTuple(build->slot);
+	build->slot->tts_values[0] = Int32GetDatum(list);
+	build->slot->tts_values[1] = PointerGetDatum(build->tuple);
+	build->slot->tts_isnull[0] = build->slot->tts_isnull[1] = false;
+	ExecStoreVirtualTuple(build->slot);
+	tuplesort_puttupleslot(build->sort, build->slot);
+}
+
+/* code and record of a row */
+static void
+put_row(IvfBuild *build, int i)
+{
+	const IvfIndex *index = &build->index;
+	int			dim = index->params.dim;
+	int			list = build->lists[i];
+	IvfTuple	head;
+	uint8	   *at = build->tuple + VARHDRSZ + sizeof(IvfTuple);
+	Size		code = index->list.row_bytes;
+	Size		record;
+
+	memset(&head, 0, sizeof(head));
+	head.tid = build->tids[i];
+	if (build->centroids.centers != NULL)
+	{
+		const float *center = build->centroids.centers + (Size) list * dim;
+		float		slack;
+
+		if (build->floats == NULL)
+			ivf_to_floats(index, build->plains[i], build->nav);
+		slack = quant_map(index->model,
+						  build->floats ? build->floats + (Size) i * dim : build->nav, build->nav);
+		list_floats(QUANT_L2, build->nav, center, dim, 1, dim, &head.distance);
+		if (code > 0)
+			ivf_encode(index->model, (ListQuantizer) index->params.quantizer, build->nav, slack,
+					   center, at);
+	}
+	memcpy(build->tuple + VARHDRSZ, &head, sizeof(head));
+	record = ivf_record(index, build->plains[i], build->nav, at + code);
+	ivf_put_tuple(build, list, sizeof(IvfTuple) + code + record);
+}
+
+/* place and sort the rows gathered */
+static void
+end_batch(IvfBuild *build)
+{
+	MemoryContext old = MemoryContextSwitchTo(build->batch_context);
+	uint64		done;
+
+	place_batch(build);
+	for (int i = 0; i < build->nbatch; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		put_row(build, i);
+	}
+	pg_atomic_fetch_add_u64(&build->shared->rows_indexed, build->nbatch);
+	done = pg_atomic_add_fetch_u64(&build->shared->rows_done, build->nbatch);
+	if (build->leader)
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) done);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(build->batch_context);
+	build->nbatch = 0;
+}
+
+/* a row without a distance to anything has no code and no record */
+static void
+put_undefined(IvfBuild *build, ItemPointer tid)
+{
+	IvfTuple	head;
+
+	memset(&head, 0, sizeof(head));
+	head.tid = *tid;
+	memcpy(build->tuple + VARHDRSZ, &head, sizeof(head));
+	ivf_put_tuple(build, UNDEFINED_LIST(build), sizeof(IvfTuple));
+	pg_atomic_fetch_add_u64(&build->shared->rows_indexed, 1);
+}
+
+/* callback of the table scan, for each row */
+static void
+build_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
+{
+	IvfBuild   *build = arg;
+	const VecMetric *metric = build->index.metric;
+	MemoryContext old;
+	struct varlena *plain;
+	struct varlena *copy;
+
+	if (isnull[0])
+		return;
+	old = MemoryContextSwitchTo(build->batch_context);
+	plain = metric->type->plain(values[0]);
+	if (metric->type->dim(plain) != build->index.params.dim)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("expected %d dimensions, not %d", build->index.params.dim,
+						metric->type->dim(plain))));
+	if (!metric->is_defined(plain))
+		put_undefined(build, tid);
+	else
+	{
+		/* it may still lie in the table's page */
+		copy = palloc(VARSIZE(plain));
+		memcpy(copy, plain, VARSIZE(plain));
+		build->plains[build->nbatch] = copy;
+		build->tids[build->nbatch++] = *tid;
+	}
+	MemoryContextSwitchTo(old);
+	if (build->nbatch == build->batch_rows)
+		end_batch(build);
+}
+
+/*
+ * ivf_assign_scan
+ *		A participant's part of the table scan, all of it if scan is NULL; the
+ *		sort is performed afterwards.
+ */
+void
+ivf_assign_scan(IvfBuild *build, struct TableScanDescData *scan)
+{
+	double		rows;
+
+	rows = table_index_build_scan(build->heap, build->rel, build->info, true, build->leader,
+								  build_row, build, scan);
+	end_batch(build);
+	pg_atomic_fetch_add_u64(&build->shared->heap_rows, (int64) rows);
+	if (build->info->ii_BrokenHotChain)
+		pg_atomic_write_u32(&build->shared->broken_hot_chain, 1);
+	tuplesort_performsort(build->sort);
+}

@@ -1,0 +1,156 @@
+/*-------------------------------------------------------------------------
+ *
+ * ivfbuild.h
+ *	  What the files that build an index share.
+ *
+ *	ivfparams.c		parameters, from options and column
+ *	ivftrain.c		a sample of the table; model and centroids
+ *	ivfvalues.c		centroids that are plain values
+ *	ivfcentroids.c	centroids from a table
+ *	ivfassign.c		rows to lists: a participant's part of the table scan
+ *	ivfshare.c		centroids in one piece of memory
+ *	ivfparallel.c	starting and ending parallel workers
+ *	ivfsorted.c		rows by list, as the sort returns them
+ *	ivfbuild.c		the build from start to end; writing
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VECEXT_IVFBUILD_H
+#define VECEXT_IVFBUILD_H
+
+#include "ivfflat/ivf.h"
+
+#include "access/tupdesc.h"
+#include "am/am_sample.h"
+#include "cluster/cluster.h"
+#include "executor/tuptable.h"
+#include "nodes/execnodes.h"
+#include "port/atomics.h"
+#include "storage/dsm.h"
+#include "utils/tuplesort.h"
+
+/* what participants see of each other: in dynamic shared memory if there are workers */
+typedef struct IvfBuildShared
+{
+	Oid			heap;
+	Oid			rel;
+	bool		concurrent;
+	IvfParams	params;
+	int			memory;			/* kB for the sort of a participant */
+	dsm_handle	centroids;		/* ivfshare.c */
+	pg_atomic_uint64 rows_done;
+	pg_atomic_uint64 rows_indexed;
+	pg_atomic_uint64 heap_rows;
+	pg_atomic_uint32 broken_hot_chain;
+} IvfBuildShared;
+
+/*
+ * Centroids while they are used to build.  Floats: "area" places rows, "centers"
+ * are in nav space.  Values: plain values, by list.
+ */
+typedef struct IvfCentroids
+{
+	int			nlists;
+	ClusterArea *area;
+	Size		area_size;
+	float	   *centers;
+	struct varlena **values;
+} IvfCentroids;
+
+/* a participant's view; the serial build has one participant */
+typedef struct IvfBuild
+{
+	Relation	heap;
+	Relation	rel;
+	IndexInfo  *info;
+	IvfBuildShared *shared;
+	bool		leader;
+	IvfIndex	index;			/* parameters, model and shapes only */
+	IvfCentroids centroids;
+	MemoryContext context;
+	MemoryContext train_context;	/* until centroids are made */
+	double		table_rows;		/* estimated */
+	Size		limit;			/* maintenance_work_mem */
+	int			sort_memory;	/* kB that centroids leave of it */
+
+	/* rows to lists */
+	Tuplesortstate *sort;
+	TupleDesc	desc;
+	TupleTableSlot *slot;
+	MemoryContext batch_context;	/* of the values of a batch */
+	int			batch_rows;		/* room */
+	int			nbatch;
+	struct varlena **plains;
+	ItemPointerData *tids;
+	float	   *floats;			/* batch_rows * dim */
+	const float **rows;
+	int32_t    *lists;
+	void	   *place_scratch;
+	float	   *nav;
+	uint8	   *tuple;			/* IvfTuple, code, record */
+} IvfBuild;
+
+/* what is sorted by list: this, then code, then record */
+typedef struct IvfTuple
+{
+	ItemPointerData tid;
+	float		distance;		/* to the centroid, in square */
+	uint32		unused;
+} IvfTuple;
+
+/* a row as the sort by list returns it */
+typedef struct IvfSorted
+{
+	TupleTableSlot *slot;
+	int			list;			/* INT_MAX: no more rows */
+	IvfTuple	head;
+	IvfRow		row;
+	uint8	   *room;			/* aligned copy of code and record */
+	Size		room_size;
+} IvfSorted;
+
+/* ivfsorted.c */
+extern void ivf_sorted_begin(IvfBuild *build, IvfSorted *sorted);
+extern void ivf_sorted_next(IvfBuild *build, IvfSorted *sorted);
+extern void ivf_sorted_end(IvfSorted *sorted);
+extern void ivf_write_list(IvfBuild *build, IvfWriter *writer, IvfSorted *sorted, int list,
+						   uint32 id, IvfListRecord *record);
+
+/* ivfparams.c */
+extern void ivf_choose_params(Relation rel, const VecMetric *metric, IvfParams *params,
+							  QuantConfig *config);
+extern int	ivf_lists_for(double rows);
+extern void ivf_finish_params(IvfIndex *index);
+
+/* ivftrain.c */
+extern void ivf_train(IvfBuild *build, const QuantConfig *config);
+extern void ivf_build_tick(void);
+extern void ivf_one_list(IvfBuild *build, const QuantConfig *config);
+
+/* ivfvalues.c */
+extern int	ivf_cluster_values(IvfBuild *build, struct varlena **rows, int nrows, int lists,
+							   struct varlena **values);
+
+/* ivfcentroids.c */
+extern int	ivf_read_centroids(IvfBuild *build, const char *table, struct varlena ***values);
+
+/* ivfshare.c */
+extern Size ivf_share_size(const IvfBuild *build);
+extern void ivf_share(const IvfBuild *build, void *memory);
+extern void ivf_attach(IvfBuild *build, void *memory);
+
+/* ivfassign.c */
+extern Tuplesortstate *ivf_new_sort(IvfBuild *build, SortCoordinate coordinate, int memory);
+extern void ivf_assign_begin(IvfBuild *build, SortCoordinate coordinate, int memory);
+extern void ivf_put_tuple(IvfBuild *build, int list, Size size);
+extern int	ivf_place_value(const IvfBuild *build, const struct varlena *plain);
+extern void ivf_assign_scan(IvfBuild *build, struct TableScanDescData *scan);
+
+/* ivfparallel.c */
+typedef struct IvfLeader IvfLeader;
+
+extern IvfLeader *ivf_parallel_begin(IvfBuild *build, int workers);
+extern void ivf_parallel_scan(IvfLeader *leader, IvfBuild *build);
+extern void ivf_parallel_end(IvfLeader *leader);
+
+#endif							/* VECEXT_IVFBUILD_H */

@@ -1,0 +1,189 @@
+/*-------------------------------------------------------------------------
+ *
+ * ivfcost.c
+ *	  What a scan costs, told to the planner.
+ *
+ * From the size of the index, its options, the dimensions and settings: no
+ * page is read, so damaged ones cannot disturb planning.
+ *
+ * The start-up cost is that of the first stage, the total that of returning
+ * every row; for LIMIT the planner takes the share between them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include <math.h>
+
+#include "access/genam.h"
+#include "ivfflat/ivfbuild.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "utils/rel.h"
+#include "utils/selfuncs.h"
+#include "utils/spccache.h"
+
+/* no plan is so bad that this one is not worse; finite, so that sums are */
+#define NEVER	1e100
+
+/*
+ * In units of cpu_operator_cost, about 8 ns: reading a page that is in the
+ * cache takes 0.25 us; multiplying 128 floats, or 512 bytes, or looking up the
+ * bits of 1,500 dimensions, about as long as an operator.
+ */
+#define PAGE_OPERATORS		30.0
+#define FLOATS_PER_OPERATOR	128.0
+#define BYTES_PER_OPERATOR	512.0
+#define BITS_PER_OPERATOR	1500.0
+#define QUERY_OPERATORS		500.0
+
+/* part of the pages that are cached, of an index no larger than the cache */
+#define CACHED_PART			0.95
+
+/* how often a list is read when all its rows are returned, about */
+#define PASSES				3
+
+/* records read before the first row can be returned */
+#define FIRST_RECORDS		40.0
+
+/* what the estimate is made from */
+typedef struct Shape
+{
+	double		rows;
+	double		pages;
+	double		lists;
+	double		probes;
+	double		center_operators;	/* to rank one list */
+	double		row_operators;	/* to estimate one row */
+	double		row_pages;		/* list, code or record pages read for that */
+	double		record_operators;	/* to refine one row */
+	double		record_pages;
+	double		page_cost;		/* of one page, cached or not */
+} Shape;
+
+/* from the catalogs and the settings */
+static void
+shape_of_index(Oid indexoid, Shape *shape)
+{
+	Relation	rel = index_open(indexoid, NoLock);
+	const IvfOptions *options = (const IvfOptions *) rel->rd_options;
+	const VecMetric *metric = am_metric(rel);
+	int			typmod = TupleDescAttr(RelationGetDescr(rel), 0)->atttypmod;
+	int			quantizer = options ? options->quantizer : -1;
+	double		dim = typmod > 0 ? typmod : 100;
+	double		value;
+
+	if (metric->type->nnz != NULL)
+		dim = Min(dim, 1000);
+	value = dim / FLOATS_PER_OPERATOR + 1;
+	shape->lists = options && options->lists > 0 ? options->lists : ivf_lists_for(shape->rows);
+	shape->lists = Max(1, Min(shape->lists, shape->rows));
+	shape->probes = Min(shape->lists, ivf_probes > 0 ? ivf_probes : ceil(sqrt(shape->lists)));
+
+	if (metric->type->to_floats == NULL || metric->kind > VEC_METRIC_COSINE)
+		quantizer = LIST_NONE;
+	else if (quantizer < 0)
+		quantizer = dim < 64 ? LIST_NONE : LIST_RABITQ;
+	shape->center_operators = metric->type->to_floats == NULL ? value : dim / BITS_PER_OPERATOR;
+	shape->record_operators = value;
+	shape->record_pages = 1 + dim * sizeof(float) / BLCKSZ;
+	switch (quantizer)
+	{
+		case LIST_RABITQ:
+			shape->row_operators = dim / BITS_PER_OPERATOR;
+			shape->row_pages = (dim / 8 + 20) / BLCKSZ;
+			break;
+		case LIST_INT8:
+			shape->row_operators = dim / BYTES_PER_OPERATOR + 1;
+			shape->row_pages = (dim + 20) / BLCKSZ;
+			break;
+		default:
+			shape->row_operators = value;
+			shape->row_pages = (dim * sizeof(float) + 20) / BLCKSZ;
+			shape->record_operators = shape->record_pages = 0;
+	}
+	index_close(rel, NoLock);
+}
+
+/* cost of a page: most are in the cache if the index fits */
+static double
+page_cost(Oid tablespace, double pages, double loop_count)
+{
+	double		random_cost;
+	double		cached = CACHED_PART * Min(1, effective_cache_size / Max(pages, 1));
+
+	get_tablespace_page_costs(tablespace, &random_cost, NULL);
+
+	/* a repeated scan finds more of them */
+	if (loop_count > 1)
+		cached = 1 - (1 - cached) / Min(loop_count, 10);
+	return cached * PAGE_OPERATORS * cpu_operator_cost + (1 - cached) * random_cost;
+}
+
+/* cost of so many list pages and operators */
+static double
+cost_of(const Shape *shape, double pages, double operators)
+{
+	return Min(pages, shape->pages) * shape->page_cost +
+		Max(0, pages - shape->pages) * PAGE_OPERATORS * cpu_operator_cost +
+		operators * cpu_operator_cost;
+}
+
+/* cost of reading so many lists */
+static double
+lists_cost(const Shape *shape, double lists)
+{
+	double		rows = shape->rows / shape->lists * lists;
+
+	return cost_of(shape, lists + rows * shape->row_pages, rows * shape->row_operators);
+}
+
+/*
+ * ivfcostestimate
+ *		amcostestimate.
+ *
+ * Reads catalogs, no page of the index.
+ */
+void
+ivfcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
+				Cost *startup, Cost *total, Selectivity *selectivity,
+				double *correlation, double *pages)
+{
+	GenericCosts costs = {0};
+	Shape		shape = {0};
+	double		first;
+	double		records;
+
+	if (path->indexorderbys == NIL)
+	{
+		/* it orders and cannot filter */
+		*startup = NEVER;
+		*total = NEVER;
+		*selectivity = 0;
+		*correlation = 0;
+		*pages = 0;
+		path_disable_compat(&path->path, 2);
+		return;
+	}
+
+	genericcostestimate(root, path, loop_count, &costs);
+
+	shape.rows = Max(path->indexinfo->tuples, 0);
+	shape.pages = Max(path->indexinfo->pages, 1);
+	shape.page_cost = page_cost(path->indexinfo->reltablespace, shape.pages, loop_count);
+	shape_of_index(path->indexinfo->indexoid, &shape);
+
+	first = (QUERY_OPERATORS + shape.lists * shape.center_operators) * cpu_operator_cost +
+		lists_cost(&shape, shape.probes);
+	records = Min(FIRST_RECORDS, shape.rows / shape.lists * shape.probes);
+	first += cost_of(&shape, records * shape.record_pages, records * shape.record_operators);
+
+	*startup = costs.indexStartupCost + first;
+	*total = costs.indexStartupCost + first + PASSES * lists_cost(&shape, shape.lists) +
+		cost_of(&shape, shape.rows * shape.record_pages, shape.rows * shape.record_operators) +
+		shape.rows * (cpu_index_tuple_cost +
+					  2 * log2(Max(shape.rows, 2)) * cpu_operator_cost);
+	*selectivity = costs.indexSelectivity;
+	*correlation = 0;
+	*pages = shape.pages;
+}

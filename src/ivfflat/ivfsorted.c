@@ -1,0 +1,100 @@
+/*-------------------------------------------------------------------------
+ *
+ * ivfsorted.c
+ *	  Rows as a sort by list returns them, and lists written from them: for the
+ *	  build and for maintenance.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "ivfflat/ivfbuild.h"
+
+#include <math.h>
+
+/*
+ * ivf_sorted_begin
+ *		Take the first row of build->sort; there is none if that is NULL.
+ */
+void
+ivf_sorted_begin(IvfBuild *build, IvfSorted *sorted)
+{
+	const IvfIndex *index = &build->index;
+
+	memset(sorted, 0, sizeof(*sorted));
+	sorted->slot = MakeSingleTupleTableSlot(build->desc, &TTSOpsMinimalTuple);
+	sorted->room_size = index->list.row_bytes + index->list.record_size + MAXIMUM_ALIGNOF;
+	sorted->room = palloc(MAXALIGN(sorted->room_size));
+	ivf_sorted_next(build, sorted);
+}
+
+/*
+ * ivf_sorted_next
+ *		The next row, in order of lists.
+ */
+void
+ivf_sorted_next(IvfBuild *build, IvfSorted *sorted)
+{
+	const IvfIndex *index = &build->index;
+	struct varlena *data;
+	Size		size;
+	Size		code = 0;
+	bool		isnull;
+
+	if (build->sort == NULL ||
+		!tuplesort_gettupleslot(build->sort, true, false, sorted->slot, NULL))
+	{
+		sorted->list = INT_MAX;
+		return;
+	}
+	sorted->list = DatumGetInt32(slot_getattr(sorted->slot, 1, &isnull));
+	data = (struct varlena *) DatumGetPointer(slot_getattr(sorted->slot, 2, &isnull));
+	size = VARSIZE_ANY_EXHDR(data);
+	if (size < sizeof(IvfTuple) || size - sizeof(IvfTuple) > sorted->room_size)
+		elog(ERROR, "a sorted row has %zu bytes", size);
+	memcpy(&sorted->head, VARDATA_ANY(data), sizeof(IvfTuple));
+	memcpy(sorted->room, VARDATA_ANY(data) + sizeof(IvfTuple), size - sizeof(IvfTuple));
+	size -= sizeof(IvfTuple);
+	if (size > 0)
+		code = index->list.row_bytes;
+	sorted->row.tid = sorted->head.tid;
+	sorted->row.code = sorted->room;
+	sorted->row.record = sorted->room + code;
+	sorted->row.record_bytes = size - code;
+}
+
+/*
+ * ivf_sorted_end
+ *		Release what ivf_sorted_begin() took.
+ */
+void
+ivf_sorted_end(IvfSorted *sorted)
+{
+	ExecDropSingleTupleTableSlot(sorted->slot);
+	pfree(sorted->room);
+}
+
+/*
+ * ivf_write_list
+ *		Write the rows that are sorted under "list" as the chain "id"; its record
+ *		for the directory.
+ */
+void
+ivf_write_list(IvfBuild *build, IvfWriter *writer, IvfSorted *sorted, int list, uint32 id,
+			   IvfListRecord *record)
+{
+	double		sum = 0;
+	uint32		rows = 0;
+
+	memset(record, 0, sizeof(*record));
+	record->id = id;
+	ivf_writer_start(writer, &build->index.list, id);
+	while (sorted->list == list)
+	{
+		ivf_writer_add(writer, &sorted->row);
+		sum += sqrt(sorted->head.distance);
+		rows++;
+		ivf_sorted_next(build, sorted);
+	}
+	record->first = ivf_writer_end(writer);
+	record->rows = rows;
+	record->spread = rows > 0 ? (float) (sum / rows) : 0;
+}
