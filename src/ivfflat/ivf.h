@@ -113,7 +113,7 @@ typedef struct IvfDirectory
 	uint32		nparts;
 	struct IvfListCopy **parts;
 	uint32	   *part_first;		/* number of the first list of each part, and nlists */
-	uint8	   *blocks;			/* codes of all centroids, packed */
+	uint8	   *blocks;			/* codes of all centroids, 32 to a block */
 	uint8	   *place_blocks;	/* the same to rank by Euclidean distance; made on demand */
 	uint8	  **records;		/* by list: IvfListRecord and centroid; or NULL */
 	Size	   *record_sizes;	/* of these */

@@ -7,6 +7,7 @@
  */
 #include "ivfflat/ivf.h"
 
+#include "am/am_xlog.h"
 #include "miscadmin.h"
 
 /* pages of a generic WAL record beside the list page */
@@ -285,6 +286,74 @@ make_block(const Append *append)
 	return block;
 }
 
+/*
+ * The usual case: no new page.  The bytes that change are known, so that pages
+ * need not be copied and compared (am/am_xlog.c).
+ */
+static void
+append_in_place(Append *append)
+{
+	const IvfShape *shape = append->shape;
+	Page		page = BufferGetPage(append->buffer);
+	AmXlog	   *xlog = am_xlog_start(append->rel);
+	int			list = am_xlog_buffer(xlog, append->buffer);
+	IvfListHead head = *ivf_list_head(page);
+	Buffer		buffers[RECORD_PAGES];
+	int			place = append->place;
+
+	for (int i = 0; i < append->npieces; i++)
+	{
+		const Piece *piece = &append->pieces[i];
+		uint8	   *to;
+		int			n;
+
+		buffers[i] = ivf_read(append->rel, piece->blkno, BUFFER_LOCK_EXCLUSIVE, piece->kind,
+							  append->id);
+		to = IvfPageData(BufferGetPage(buffers[i])) + piece->offset;
+		n = am_xlog_buffer(xlog, buffers[i]);
+		am_xlog_put(xlog, n, to, piece->bytes, piece->size);
+		am_xlog_cover(xlog, n, to + piece->size);
+	}
+	head.nrows = place + 1;
+	am_xlog_put(xlog, list, ivf_list_head(page), &head, sizeof(head));
+	am_xlog_put(xlog, list, &ivf_list_tids(shape, page)[place], &append->row->tid,
+				sizeof(ItemPointerData));
+	if (shape->ends)
+	{
+		uint32	   *ends = ivf_list_ends(shape, page);
+		uint32		end = (uint32) (ivf_record_start(shape, ends, place) +
+									append->row->record_bytes);
+
+		am_xlog_put(xlog, list, &ends[place], &end, sizeof(end));
+	}
+	if (shape->row_bytes > 0 && shape->inline_blocks)
+	{
+		uint8	   *was = ivf_list_block(shape, page, place / IVF_BLOCK_ROWS);
+		uint8	   *block = palloc(shape->block_bytes);
+
+		memcpy(block, was, shape->block_bytes);
+		ivf_block_put(shape, append->index->params.dim, block, place % IVF_BLOCK_ROWS,
+					  append->row->code);
+		am_xlog_put(xlog, list, was, block, shape->block_bytes);
+		pfree(block);
+	}
+	am_xlog_finish(xlog);
+	for (int i = 0; i < append->npieces; i++)
+		UnlockReleaseBuffer(buffers[i]);
+}
+
+/* whether all pages of the pieces are there, and fit into the record of the list page */
+static bool
+pages_exist(const Append *append)
+{
+	for (int i = 0; i < append->npieces; i++)
+	{
+		if (!BlockNumberIsValid(append->pieces[i].blkno))
+			return false;
+	}
+	return append->npieces <= RECORD_PAGES;
+}
+
 /* append to the locked list page, which has room */
 static void
 append_row(Append *append)
@@ -306,6 +375,11 @@ append_row(Append *append)
 				   ivf_record_start(shape, ivf_list_ends(shape, page), append->place),
 				   append->row->record, append->row->record_bytes);
 
+	if (pages_exist(append))
+	{
+		append_in_place(append);
+		return;
+	}
 	if (append->npieces > RECORD_PAGES)
 		write_pieces(append, NULL, NULL);
 	state = GenericXLogStart(append->rel);

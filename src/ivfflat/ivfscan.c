@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "access/relscan.h"
+#include "am/am_scan.h"
 #include "catalog/pg_type.h"
 #include "ivfflat/ivfscan.h"
 #include "miscadmin.h"
@@ -422,13 +423,24 @@ ivfrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int nor
 	*so = fresh;
 }
 
-/* lists that the first stage reads */
+/* lists that the first stage reads, by the settings */
 static int
 first_probes(const IvfDirectory *directory)
 {
 	if (ivf_probes > 0)
 		return ivf_probes;
 	return (int) ceil(sqrt((double) directory->nlists));
+}
+
+/* and as many times more as a plan node above asks for; rows it has enough of */
+static int
+more_probes(const IvfScan *so, int probes)
+{
+	int64		more = (int64) probes * am_scan_effort.times;
+
+	if (so->mode == IVF_ITERATIVE_OFF)
+		return probes;
+	return (int) Min(Max(more, probes), so->max_lists);
 }
 
 /* the query against codes: of centroids, and of rows */
@@ -480,6 +492,7 @@ set_passes(IvfScan *so)
 	so->max_lists = (int) Min((uint32) Max(ivf_max_probes, probes), so->directory->nlists);
 	if (so->mode == IVF_ITERATIVE_OFF)
 		so->max_lists = Min(so->max_lists, probes);
+	probes = more_probes(so, probes);
 
 	/* exact: bounds that always hold rule out little; records lie in a row */
 	so->codes = params->quantizer != LIST_NONE &&
