@@ -14,6 +14,11 @@
  * flags; L10 nothing, for a row may stay where it was nearest once
  * (vecext_index_stats tells how many did).
  *
+ * With a vacuum under way L6 may be reported although nothing is wrong: the
+ * address of a dead row is seen in one list, cleared, given to a new row and
+ * seen in another.  Nothing else is reported without reason, not after a crash
+ * either.
+ *
  *-------------------------------------------------------------------------
  */
 #include "ivfflat/ivfcheck.h"

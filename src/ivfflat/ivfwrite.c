@@ -125,14 +125,19 @@ take_block(IvfWriter *writer, BlockNumber *next, IvfPageKind kind)
 	GenericXLogState *state;
 	Buffer		buffer;
 	BlockNumber blkno;
+	Page		page;
 
 	if (!writer->logged)
 		return (*next)++;
 	buffer = ivf_new_page(writer->rel);
 	blkno = BufferGetBlockNumber(buffer);
 	state = GenericXLogStart(writer->rel);
-	ivf_page_init(GenericXLogRegisterBuffer(state, buffer, GENERIC_XLOG_FULL_IMAGE), kind,
-				  writer->id, 0);
+	page = GenericXLogRegisterBuffer(state, buffer, GENERIC_XLOG_FULL_IMAGE);
+	/* a crash may leave it so: a bulk delete must find a list page sound */
+	if (kind == writer->shape->kind)
+		ivf_list_init(page, writer->shape, writer->id);
+	else
+		ivf_page_init(page, kind, writer->id, 0);
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
 	return blkno;

@@ -1,5 +1,6 @@
 # Crashes, cancels and a standby, while rows come and go and vacuum writes lists
 # anew: after each, every invariant holds and every row is there once.
+# VECEXT_LONG=1: more crashes.
 use strict;
 use warnings FATAL => 'all';
 use IPC::Run ();
@@ -78,18 +79,35 @@ append_to_file($script, "\\set s random(1, 100000)\n\\set n random(1, 20)\n"
 	. "DELETE FROM large WHERE id % 20 = :n AND random() < 0.1;\n");
 my $vacuum = $node->basedir . '/vacuum.sql';
 append_to_file($vacuum, "VACUUM item;\nVACUUM large;\nVACUUM sparse;\n");
+# L6: an address may be used again between two looks of one check
+my $read = $node->basedir . '/read.sql';
+append_to_file($read, "BEGIN ISOLATION LEVEL REPEATABLE READ;\n"
+	. "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL vecext.enable_topk = off;\n"
+	. "DO \$\$ DECLARE found int; different int; there int; wrong text; BEGIN\n"
+	. join('', map { "SELECT count(*), count(DISTINCT id) INTO found, different FROM
+	(SELECT id FROM $_->[0] ORDER BY v $_->[3] " . sprintf($_->[4], 1) . ") s;
+SELECT count(*) INTO there FROM $_->[0];
+IF found <> there OR found <> different THEN
+	RAISE '$_->[0]: % rows, % different, of %', found, different, there;
+END IF;
+SELECT string_agg(c::text, ' ') INTO wrong FROM vecext_index_check('$_->[0]_v', true) c
+	WHERE invariant <> 'L6';
+IF wrong IS NOT NULL THEN RAISE '$_->[0]: %', wrong; END IF;\n" } @table)
+	. "END \$\$;\nCOMMIT;\n");
 my $rows = 0;
-for my $round (1 .. 3)
+for my $round (1 .. ($ENV{VECEXT_LONG} ? 16 : 3))
 {
-	my ($out, $err) = ('', '');
-	my @bench = map { IPC::Run::start(
-		[ 'pgbench', '--no-vacuum', '--client=' . $_->[1], "--random-seed=$round", '--time=60',
-			"--file=$_->[0]", $node->connstr('postgres') ], '>', \$out, '2>', \$err) }
-	  ([ $script, 3 ], [ $vacuum, 1 ]);
+	my @case = ([ $script, 3 ], [ $vacuum, 1 ], [ $read, 2 ]);
+	my @bench = map { my $case = $_; IPC::Run::start(
+		[ 'pgbench', '--no-vacuum', '--client=' . $case->[1], "--random-seed=$round", '--time=60',
+			"--file=$case->[0]", $node->connstr('postgres') ],
+		'>', \$case->[2], '2>', \$case->[3]) } @case;
 	usleep(700_000 + 137_000 * $round);
 	$node->safe_psql('postgres', 'CHECKPOINT') if $round == 2;
 	ok(restart_after_kill(), "round $round: restarts after kill -9");
 	IPC::Run::finish($_) for @bench;
+	is(join("\n", map { grep { /ERROR:/ } split /\n/, $_->[3] // '' } @case), '',
+		"round $round: no error or finding before, no row lost or seen twice");
 	sound($node, "round $round");
 	my $now = $node->safe_psql('postgres', 'SELECT max(id) FROM item');
 	cmp_ok($now, '>', $rows, "round $round: rows up to $now");
