@@ -47,7 +47,7 @@
  */
 #define FIRST_REFINED	12
 #define MORE_REFINED	4
-#define CODE_ERRORS		3
+#define CODE_ERRORS		4
 
 /* where distances are lower bounds, rows are returned of so many refined */
 #define RETURNED_OF_REFINED(n)	(((n) - 4) / 2)
