@@ -89,6 +89,7 @@ void
 search_start_level(GraphSearch *search, int ef)
 {
 	search->ef = ef;
+	search->stop = ef;
 	search->ncandidates = 0;
 	search->visited_used = 0;
 	search->full = false;

@@ -33,9 +33,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-/* sweep when the next beam would be more than this part of all nodes */
-#define SWEEP_SHARE		4
-
+static double P_FIRST=0.5, P_SHARE=2, P_GROW=2, P_WIDEST=4, P_COST=12;
 /* sweep at once when the first beam is more than this part */
 #define SMALL_SHARE		2
 
@@ -48,6 +46,9 @@
 #define FIRST_REFINED	12
 #define MORE_REFINED	4
 #define CODE_ERRORS		4
+
+/* nodes of a sweep that are put in order at first */
+#define FIRST_SORTED	1000
 
 /* where distances are lower bounds, rows are returned of so many refined */
 #define RETURNED_OF_REFINED(n)	(((n) - 4) / 2)
@@ -86,6 +87,61 @@ hnsw_scan_sort(HnswFound *found, int n)
 	sort_found(found, (size_t) n);
 }
 
+/* move the k nearest of n to the front, in any order */
+static void
+select_nearest(HnswFound *found, int n, int k)
+{
+	int			low = 0;
+	int			high = n - 1;
+
+	while (low < high)
+	{
+		HnswFound	pivot = found[low + (high - low) / 2];
+		int			i = low;
+		int			j = high;
+
+		while (i <= j)
+		{
+			while (hnsw_found_cmp(&found[i], &pivot) < 0)
+				i++;
+			while (hnsw_found_cmp(&found[j], &pivot) > 0)
+				j--;
+			if (i <= j)
+			{
+				HnswFound	swap = found[i];
+
+				found[i++] = found[j];
+				found[j--] = swap;
+			}
+		}
+		if (k - 1 <= j)
+			high = j;
+		else if (k - 1 >= i)
+			low = i;
+		else
+			return;
+	}
+}
+
+/*
+ * hnsw_scan_sort_part
+ *		Put the next part of a batch in order that is not yet, behind
+ *		so->nready, and make it ready; most scans end long before the last.
+ */
+void
+hnsw_scan_sort_part(HnswScan *so)
+{
+	HnswFound  *rest = so->found + so->nready;
+	int			n = so->nfound - so->nready;
+	int			part = Max(FIRST_SORTED, so->nready);
+
+	if (n > part)
+		select_nearest(rest, n, part);
+	part = Min(n, part);
+	sort_found(rest, (size_t) part);
+	so->nready += part;
+}
+
 /*
  * hnsw_scan_room
  *		Make room for n nodes in the batch, in the scan's context.
@@ -112,7 +168,12 @@ hnsw_scan_room(HnswScan *so, int n)
 bool
 hnsw_scan_seen(HnswScan *so, const HnswFound *found)
 {
-	return so->seen != NULL && hnsw_seen_lookup(so->seen, HnswSeenKey(found)) != NULL;
+	HnswSeen   *seen;
+
+	if (so->seen == NULL)
+		return false;
+	seen = hnsw_seen_lookup(so->seen, HnswSeenKey(found));
+	return seen != NULL && seen->returned;
 }
 
 /*
@@ -133,23 +194,40 @@ hnsw_scan_distance(HnswScan *so, uint32 node)
 	return so->recheck ? result.bound : result.distance;
 }
 
-/* remember what the last batch returned */
+/* note that a node was refined; false if it was before */
+static bool
+remember_refined(HnswScan *so, const HnswFound *node)
+{
+	HnswSeen   *seen;
+	bool		found;
+
+	seen = hnsw_seen_insert(so->seen, HnswSeenKey(node), &found);
+	if (!found)
+		seen->returned = false;
+	return !found;
+}
+
+/* remember what the last batch returned, and keep what it did not */
 static void
-remember_returned(HnswScan *so)
+remember_batch(HnswScan *so)
 {
 	if (so->seen == NULL)
-		so->seen = hnsw_seen_create(so->query_context, (uint32) so->next + 64, NULL);
-	for (int i = 0; i < so->next; i++)
 	{
-		bool		found;
-
-		hnsw_seen_insert(so->seen, HnswSeenKey(&so->found[i]), &found);
+		so->seen = hnsw_seen_create(so->query_context, (uint32) so->nfound + 64, NULL);
+		for (int i = 0; i < so->nfound; i++)
+			remember_refined(so, &so->found[i]);
 	}
+	for (int i = 0; i < so->next; i++)
+		hnsw_seen_lookup(so->seen, HnswSeenKey(&so->found[i]))->returned = true;
+	so->nfound -= so->next;
+	memmove(so->found, so->found + so->next, so->nfound * sizeof(HnswFound));
+	so->next = 0;
+	so->nready = 0;
 }
 
 /*
  * A query with memory for searches of this beam.  What it had before is left
- * to the context: beams double, so that is not more than the new.
+ * to the context: each is at least twice the last, so that is not more.
  */
 static void
 prepare_query(HnswScan *so, int beam)
@@ -205,7 +283,7 @@ refine_results(HnswScan *so, int n)
 		found->generation = results[so->nrefined].generation;
 		if (so->nrefined + RECORDS_AHEAD < n)
 			hnsw_prefetch_record(so->query, results[so->nrefined + RECORDS_AHEAD].id);
-		if (hnsw_scan_seen(so, found))
+		if (so->seen != NULL && !remember_refined(so, found))
 			continue;
 		found->distance = hnsw_scan_distance(so, found->node);
 		hnsw_prefetch_row(so->index, results[so->nrefined].tid);
@@ -253,33 +331,66 @@ set_ready(HnswScan *so)
 		so->nready--;
 }
 
-/* one search; the first of its results refined, in order */
-static void
-search_batch(HnswScan *so, int beam)
-{
-	GraphSearch *search;
-
-	prepare_query(so, beam);
-	hnsw_search(so->query, beam, beam);
-	search = &so->query->search;
-	so->examined = search->nexpanded;
-	so->exhausted = search->ncandidates < beam || search->full;
-
-	so->nfound = 0;
-	so->next = 0;
-	so->nresults = search->nresults;
-	so->nrefined = 0;
-	so->code_errors = 0;
-	so->ncode_errors = 0;
-	refine_results(so, so->has_last ? so->nresults :
-				   FIRST_REFINED * (so->recheck ? 2 : 1));
-	set_ready(so);
-}
-
 static int
 beam_for(const HnswScan *so, int ef)
 {
 	return hnsw_beam(so->index->layout.ngroups > 0, ef);
+}
+
+/* how far shall a search be able to go on that begins with so->reach? */
+static int
+widest_search(const HnswScan *so)
+{
+	int			widest = so->reach * P_WIDEST;
+	int			beam;
+
+	if (so->seen == NULL)
+		return so->reach;
+	beam = beam_for(so, widest);
+	return search_size(beam, beam) > so->memory ? so->reach : widest;
+}
+
+/*
+ * Search as far as ef_search = so->reach does, from where the last search is if
+ * it can go on so far; the first of the results refined, in order.
+ */
+static void
+search_batch(HnswScan *so)
+{
+	GraphSearch *search;
+	int			beam = beam_for(so, so->reach);
+	int			most = FIRST_REFINED * (so->recheck ? 2 : 1);
+
+	if (so->reach > so->widest)
+	{
+		int			widest;
+
+		so->widest = widest_search(so);
+		widest = beam_for(so, so->widest);
+		prepare_query(so, widest);
+		hnsw_search_start(so->query, widest, widest);
+	}
+	hnsw_search_run(so->query, beam);
+	search = &so->query->search;
+	so->examined = search->nexpanded;
+	so->exhausted = search->ncandidates < beam || search->full;
+
+	so->nresults = search->nresults;
+	so->nrefined = 0;
+	if (so->seen != NULL)
+		most = so->recheck ? so->nresults : so->target + so->target / 8;
+	refine_results(so, most);
+	set_ready(so);
+}
+
+/* would the next search cost more than to read everything, or too much memory? */
+static bool
+sweep_is_cheaper(const HnswScan *so)
+{
+	int			beam = beam_for(so, so->reach);
+
+	return (double) so->reach * P_COST > hnsw_node_limit(so->index) ||
+		search_size(beam, beam) > so->memory;
 }
 
 /* start the sweep: under strict_order behind the last returned, else with all */
@@ -302,25 +413,29 @@ start_sweep(HnswScan *so)
 static void
 start_batches(HnswScan *so)
 {
-	int			beam = beam_for(so, so->ef);
-
-	so->target = so->ef;
+	so->reach = so->ef;
+	so->target = Max(P_FIRST * so->ef, Min(so->ef, 10));
 	if (so->mode == HNSW_ITERATIVE_OFF)
+	{
+		so->target = so->ef;
 		so->max_tuples = so->ef;
-	if (so->constant || hnsw_node_limit(so->index) / SMALL_SHARE <= (uint32) beam)
+	}
+	if (so->constant ||
+		hnsw_node_limit(so->index) / SMALL_SHARE <= (uint32) beam_for(so, so->ef))
 	{
 		start_sweep(so);
 		return;
 	}
 	so->phase = HNSW_SCAN_SEARCH;
-	search_batch(so, beam);
+	search_batch(so);
 
 	/* there is no other batch: fill this one */
 	for (int i = 0; i < 3 && so->mode == HNSW_ITERATIVE_OFF && so->nresults < so->ef &&
 		 !so->exhausted; i++)
 	{
-		beam *= 2;
-		search_batch(so, beam);
+		so->reach *= 2;
+		so->nfound = 0;
+		search_batch(so);
 	}
 }
 
@@ -328,9 +443,7 @@ start_batches(HnswScan *so)
 static void
 after_search(HnswScan *so)
 {
-	int			beam;
-
-	if (so->nrefined < so->nresults)
+	if (so->nrefined < so->nresults && so->returned < so->target)
 	{
 		refine_results(so, so->nrefined + Max(MORE_REFINED, so->nrefined / 4));
 		set_ready(so);
@@ -344,27 +457,29 @@ after_search(HnswScan *so)
 	if (so->examined >= so->max_tuples || so->returned >= so->max_tuples)
 	{
 		/* no more work; what the last search found is still good */
+		refine_results(so, so->nresults);
 		so->nready = so->nfound;
 		so->phase = HNSW_SCAN_END;
 		return;
 	}
 
-	remember_returned(so);
-	so->target = so->target > INT_MAX / 8 ? INT_MAX / 4 : so->target * 2;
-	beam = beam_for(so, so->target);
-	if (so->exhausted || (uint32) beam > hnsw_node_limit(so->index) / SWEEP_SHARE ||
-		search_size(beam, beam) > so->memory)
+	remember_batch(so);
+	so->reach = so->reach > INT_MAX / 8 ? INT_MAX / 4 : so->reach * P_GROW;
+	so->target = so->reach / P_SHARE;
+	if (so->exhausted || sweep_is_cheaper(so))
 		start_sweep(so);
 	else
-		search_batch(so, beam);
+		search_batch(so);
 }
 
 /* the batch after a pass of the sweep */
 static void
 after_sweep(HnswScan *so)
 {
-	if (so->mode == HNSW_ITERATIVE_OFF ||
-		(!so->constant && so->returned >= so->max_tuples))
+	if (so->nready < so->nfound)
+		hnsw_scan_sort_part(so);
+	else if (so->mode == HNSW_ITERATIVE_OFF ||
+			 (!so->constant && so->returned >= so->max_tuples))
 		so->phase = HNSW_SCAN_END;
 	else if (!so->complete)
 		hnsw_sweep(so);
@@ -525,6 +640,8 @@ start_scan(IndexScanDesc scan, HnswScan *so)
 	pgstat_count_index_scan(so->rel);
 	index_scan_count_compat(scan);
 
+	{
+	  FILE *f=fopen("/tmp/params","r"); if(f){ (void)!fscanf(f,"%lf %lf %lf %lf %lf",&P_FIRST,&P_SHARE,&P_GROW,&P_WIDEST,&P_COST); fclose(f);} }
 	so->mode = (HnswIterativeScan) hnsw_iterative_scan;
 	so->ef = hnsw_ef_search;
 	if (so->mode != HNSW_ITERATIVE_OFF)

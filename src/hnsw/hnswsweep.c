@@ -29,6 +29,8 @@ read_nodes(HnswScan *so, BlockNumber blkno, HnswFound *nodes)
 	Page		page = BufferGetPage(buffer);
 	int			n = 0;
 
+	for (int slot = 0; slot < index->slots_per_page; slot++)
+		__builtin_prefetch(hnsw_slot(index, page, slot));
 	for (int slot = 0; slot < index->slots_per_page && n < MAX_PAGE_NODES; slot++)
 	{
 		const NavSlotHead *head = slot_head(hnsw_slot(index, page, slot));
@@ -42,6 +44,20 @@ read_nodes(HnswScan *so, BlockNumber blkno, HnswFound *nodes)
 	}
 	UnlockReleaseBuffer(buffer);
 	return n;
+}
+
+/* the distances of the nodes of a page */
+static void
+measure_nodes(HnswScan *so, HnswFound *nodes, int n)
+{
+	RefineResult results[MAX_PAGE_NODES];
+	uint32		ids[MAX_PAGE_NODES];
+
+	for (int i = 0; i < n; i++)
+		ids[i] = nodes[i].node;
+	hnsw_refine_many(so->query, ids, n, results);
+	for (int i = 0; i < n; i++)
+		nodes[i].distance = so->recheck ? results[i].bound : results[i].distance;
 }
 
 /* may this node be returned in this phase? */
@@ -105,6 +121,8 @@ sweep_page(HnswScan *so, BlockNumber blkno, int capacity)
 	HnswFound	nodes[MAX_PAGE_NODES];
 	int			n = read_nodes(so, blkno, nodes);
 
+	if (!so->constant)
+		measure_nodes(so, nodes, n);
 	for (int i = 0; i < n; i++)
 	{
 		if (so->constant)
@@ -119,10 +137,9 @@ sweep_page(HnswScan *so, BlockNumber blkno, int capacity)
 			}
 			so->sweep_node = nodes[i].node + 1;
 		}
-		else if (hnsw_scan_seen(so, &nodes[i]))
-			continue;
-		nodes[i].distance = hnsw_scan_distance(so, nodes[i].node);
-		if (so->constant || in_range(so, &nodes[i]))
+		if (so->constant)
+			nodes[i].distance = hnsw_scan_distance(so, nodes[i].node);
+		if (so->constant || (in_range(so, &nodes[i]) && !hnsw_scan_seen(so, &nodes[i])))
 			keep_nearest(so, &nodes[i], capacity);
 	}
 	return true;
@@ -174,6 +191,6 @@ hnsw_sweep(HnswScan *so)
 		}
 	}
 done:
-	hnsw_scan_sort(so->found, so->nfound);
-	so->nready = so->nfound;
+	so->nready = 0;
+	hnsw_scan_sort_part(so);
 }
