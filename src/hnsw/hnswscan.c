@@ -4,11 +4,11 @@
  *	  Index scans: rows in the order of their distance to one value.
  *
  * A scan works in batches.  The first is one search of the graph, and returns
- * at most hnsw.ef_search nodes.  If the executor asks for more, the search is
- * done again with twice the beam and returns what is new; that costs less than
- * twice the last search, and no state of a search need be kept.  When a beam
- * would be a large part of the graph, or the graph gives nothing new, the
- * sweep (hnswsweep.c) returns all that is left.
+ * the nearest three quarters of hnsw.ef_search nodes.  If the executor asks for
+ * more, a search twice as wide follows, of which two thirds are returned, less
+ * those that were; it goes on from the last one where that kept candidates
+ * enough.  When a search would cost more than to read all nodes, or the graph
+ * gives nothing new, the sweep (hnswsweep.c) returns all that is left.
  *
  * Under strict_order a row that is found when a farther one was returned
  * already is put off to the very end: a row out of place is better than one
@@ -33,7 +33,27 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-static double P_FIRST=0.5, P_SHARE=2, P_GROW=2, P_WIDEST=4, P_COST=12;
+/*
+ * A search finds the nearest of its candidates completely, the farther ones
+ * less and less.  So many are returned before a wider one: of the first, which
+ * mostly is the last, and of those after it, whose rows are all read.
+ */
+#define RETURNED_FIRST(ef)		Max((ef) - (ef) / 4, Min(ef, 10))
+#define RETURNED_LATER(reach)	((reach) / 3 * 2)
+
+/* how much wider a search is, and how far one shall be able to go on */
+#define WIDER		2
+#define GO_ON		4
+
+/*
+ * To expand a node takes as long as to read so many bytes in order, besides
+ * those of the slot and record; and the next search is not likely the last, so
+ * the sweep may cost so many times as much.
+ */
+#define EXPAND_BYTES	6144
+#define SWEEP_TIMES		2
+#define HEAD_BYTES		64		/* read of a slot by the sweep */
+
 /* sweep at once when the first beam is more than this part */
 #define SMALL_SHARE		2
 
@@ -337,17 +357,25 @@ beam_for(const HnswScan *so, int ef)
 	return hnsw_beam(so->index->layout.ngroups > 0, ef);
 }
 
+static bool
+search_fits(const HnswScan *so, int ef)
+{
+	int			beam = beam_for(so, ef);
+
+	return search_size(beam, beam) <= so->memory;
+}
+
 /* how far shall a search be able to go on that begins with so->reach? */
 static int
 widest_search(const HnswScan *so)
 {
-	int			widest = so->reach * P_WIDEST;
-	int			beam;
+	int			widest = so->reach;
 
 	if (so->seen == NULL)
-		return so->reach;
-	beam = beam_for(so, widest);
-	return search_size(beam, beam) > so->memory ? so->reach : widest;
+		return widest;
+	while (widest < so->reach * GO_ON && search_fits(so, widest * WIDER))
+		widest *= WIDER;
+	return widest;
 }
 
 /*
@@ -387,10 +415,13 @@ search_batch(HnswScan *so)
 static bool
 sweep_is_cheaper(const HnswScan *so)
 {
-	int			beam = beam_for(so, so->reach);
+	const HnswIndex *index = so->index;
+	double		record = index->params.refine_size > 0 ? index->params.refine_size :
+		index->layout.code_size;
+	double		sweep = hnsw_node_limit(index) * (HEAD_BYTES + record);
+	double		search = (double) so->reach * (EXPAND_BYTES + index->layout.size + record);
 
-	return (double) so->reach * P_COST > hnsw_node_limit(so->index) ||
-		search_size(beam, beam) > so->memory;
+	return search * SWEEP_TIMES > sweep || !search_fits(so, so->reach);
 }
 
 /* start the sweep: under strict_order behind the last returned, else with all */
@@ -414,7 +445,7 @@ static void
 start_batches(HnswScan *so)
 {
 	so->reach = so->ef;
-	so->target = Max(P_FIRST * so->ef, Min(so->ef, 10));
+	so->target = RETURNED_FIRST(so->ef);
 	if (so->mode == HNSW_ITERATIVE_OFF)
 	{
 		so->target = so->ef;
@@ -464,8 +495,8 @@ after_search(HnswScan *so)
 	}
 
 	remember_batch(so);
-	so->reach = so->reach > INT_MAX / 8 ? INT_MAX / 4 : so->reach * P_GROW;
-	so->target = so->reach / P_SHARE;
+	so->reach = so->reach > INT_MAX / 8 ? INT_MAX / 4 : so->reach * WIDER;
+	so->target = RETURNED_LATER(so->reach);
 	if (so->exhausted || sweep_is_cheaper(so))
 		start_sweep(so);
 	else
@@ -640,8 +671,6 @@ start_scan(IndexScanDesc scan, HnswScan *so)
 	pgstat_count_index_scan(so->rel);
 	index_scan_count_compat(scan);
 
-	{
-	  FILE *f=fopen("/tmp/params","r"); if(f){ (void)!fscanf(f,"%lf %lf %lf %lf %lf",&P_FIRST,&P_SHARE,&P_GROW,&P_WIDEST,&P_COST); fclose(f);} }
 	so->mode = (HnswIterativeScan) hnsw_iterative_scan;
 	so->ef = hnsw_ef_search;
 	if (so->mode != HNSW_ITERATIVE_OFF)
