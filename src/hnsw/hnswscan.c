@@ -67,9 +67,6 @@
 #define MORE_REFINED	4
 #define CODE_ERRORS		4
 
-/* nodes of a sweep that are put in order at first */
-#define FIRST_SORTED	1000
-
 /* where distances are lower bounds, rows are returned of so many refined */
 #define RETURNED_OF_REFINED(n)	(((n) - 4) / 2)
 
@@ -105,61 +102,6 @@ void
 hnsw_scan_sort(HnswFound *found, int n)
 {
 	sort_found(found, (size_t) n);
-}
-
-/* move the k nearest of n to the front, in any order */
-static void
-select_nearest(HnswFound *found, int n, int k)
-{
-	int			low = 0;
-	int			high = n - 1;
-
-	while (low < high)
-	{
-		HnswFound	pivot = found[low + (high - low) / 2];
-		int			i = low;
-		int			j = high;
-
-		while (i <= j)
-		{
-			while (hnsw_found_cmp(&found[i], &pivot) < 0)
-				i++;
-			while (hnsw_found_cmp(&found[j], &pivot) > 0)
-				j--;
-			if (i <= j)
-			{
-				HnswFound	swap = found[i];
-
-				found[i++] = found[j];
-				found[j--] = swap;
-			}
-		}
-		if (k - 1 <= j)
-			high = j;
-		else if (k - 1 >= i)
-			low = i;
-		else
-			return;
-	}
-}
-
-/*
- * hnsw_scan_sort_part
- *		Put the next part of a batch in order that is not yet, behind
- *		so->nready, and make it ready; most scans end long before the last.
- */
-void
-hnsw_scan_sort_part(HnswScan *so)
-{
-	HnswFound  *rest = so->found + so->nready;
-	int			n = so->nfound - so->nready;
-	int			part = Max(FIRST_SORTED, so->nready);
-
-	if (n > part)
-		select_nearest(rest, n, part);
-	part = Min(n, part);
-	sort_found(rest, (size_t) part);
-	so->nready += part;
 }
 
 /*
@@ -508,7 +450,7 @@ static void
 after_sweep(HnswScan *so)
 {
 	if (so->nready < so->nfound)
-		hnsw_scan_sort_part(so);
+		hnsw_sweep_sort(so);
 	else if (so->mode == HNSW_ITERATIVE_OFF ||
 			 (!so->constant && so->returned >= so->max_tuples))
 		so->phase = HNSW_SCAN_END;

@@ -122,11 +122,11 @@ hnsw_found_cmp(const HnswFound *a, const HnswFound *b)
 extern double hnsw_scan_distance(HnswScan *so, uint32 node);
 extern bool hnsw_scan_seen(HnswScan *so, const HnswFound *found);
 extern void hnsw_scan_sort(HnswFound *found, int n);
-extern void hnsw_scan_sort_part(HnswScan *so);
 extern void hnsw_scan_room(HnswScan *so, int n);
 
 /* hnswsweep.c */
 extern void hnsw_sweep(HnswScan *so);
+extern void hnsw_sweep_sort(HnswScan *so);
 
 /*
  * Beam of a search that shall return ef nodes, with the recall of a search by

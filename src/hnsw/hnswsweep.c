@@ -20,6 +20,9 @@
 /* LIVE nodes of one nav page; no slot is smaller than 64 bytes */
 #define MAX_PAGE_NODES	(BLCKSZ / 64)
 
+/* nodes that are put in order at first */
+#define FIRST_SORTED	1000
+
 /* copy the LIVE nodes of a nav page */
 static int
 read_nodes(HnswScan *so, BlockNumber blkno, HnswFound *nodes)
@@ -158,6 +161,61 @@ sweep_capacity(const HnswScan *so)
 	return (int) Max(capacity, 1);
 }
 
+/* move the k nearest of n to the front, in any order */
+static void
+select_nearest(HnswFound *found, int n, int k)
+{
+	int			low = 0;
+	int			high = n - 1;
+
+	while (low < high)
+	{
+		HnswFound	pivot = found[low + (high - low) / 2];
+		int			i = low;
+		int			j = high;
+
+		while (i <= j)
+		{
+			while (hnsw_found_cmp(&found[i], &pivot) < 0)
+				i++;
+			while (hnsw_found_cmp(&found[j], &pivot) > 0)
+				j--;
+			if (i <= j)
+			{
+				HnswFound	swap = found[i];
+
+				found[i++] = found[j];
+				found[j--] = swap;
+			}
+		}
+		if (k - 1 <= j)
+			high = j;
+		else if (k - 1 >= i)
+			low = i;
+		else
+			return;
+	}
+}
+
+/*
+ * hnsw_sweep_sort
+ *		Put the next part of a batch in order that is not yet, behind
+ *		so->nready, and make it ready; most scans end long before the last.
+ */
+void
+hnsw_sweep_sort(HnswScan *so)
+{
+	HnswFound  *rest = so->found + so->nready;
+	int			n = so->nfound - so->nready;
+	int			part = Max(FIRST_SORTED, so->nready);
+
+	if (n > part)
+		select_nearest(rest, n, part);
+	part = Min(n, part);
+	hnsw_scan_sort(rest, part);
+	so->nready += part;
+}
+
 /*
  * hnsw_sweep
  *		Make the next batch of the sweep: the nearest nodes behind so->last that
@@ -192,5 +250,5 @@ hnsw_sweep(HnswScan *so)
 	}
 done:
 	so->nready = 0;
-	hnsw_scan_sort_part(so);
+	hnsw_sweep_sort(so);
 }
