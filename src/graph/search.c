@@ -7,11 +7,16 @@
  */
 #include "graph/search.h"
 
-/* nodes a search of this size may meet: links whose estimate was good enough */
+/*
+ * Nodes a search of this size may meet: links whose estimate was good enough.
+ * With estimates these are some three to a candidate, without them up to twenty
+ * but fewer the wider the search; large searches have less room to spare.
+ */
 static size_t
 visited_slots(int max_ef)
 {
-	size_t		most = (size_t) max_ef * 32 + 2048;
+	size_t		ample = max_ef < 1024 ? max_ef : 1024;
+	size_t		most = ample * 32 + ((size_t) max_ef - ample) * 8 + 2048;
 	size_t		slots = 4096;
 
 	while (slots < most)
@@ -89,6 +94,7 @@ void
 search_start_level(GraphSearch *search, int ef)
 {
 	search->ef = ef;
+	search->stop = ef;
 	search->ncandidates = 0;
 	search->visited_used = 0;
 	search->full = false;

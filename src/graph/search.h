@@ -49,6 +49,7 @@ typedef struct GraphSearch
 	const SlotLayout *layout;
 	const QuantQuery *query;	/* NULL where codes are exact values */
 	int			ef;				/* candidates kept */
+	int			stop;			/* of these are expanded; a later run may go on */
 	int			keep;			/* results kept */
 	int			max_ef;
 	int			max_keep;

@@ -117,8 +117,9 @@ GS_NAME(add_exact) (GraphSearch *search, GS_CONTEXT *context, const uint32_t *li
 
 /*
  * GS_NAME(run)
- *		Expand candidates, nearest first, until none is left; afterwards
- *		search->results holds what was found, nearest first by own code.
+ *		Expand candidates, nearest first, until none of the first search->stop is
+ *		left; afterwards search->results holds what was found, nearest first by
+ *		own code.  With a higher stop it may be called again, and goes on.
  */
 static void
 GS_NAME(run) (GraphSearch *search, GS_CONTEXT *context)
@@ -127,7 +128,7 @@ GS_NAME(run) (GraphSearch *search, GS_CONTEXT *context)
 	bool		sketches = layout->ngroups > 0;
 	int			current = 0;
 
-	while (current < search->ncandidates)
+	while (current < search->ncandidates && current < search->stop)
 	{
 		uint32_t	id = search->candidates[current].id;
 		float		own = search->candidates[current].distance;

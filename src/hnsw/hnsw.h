@@ -180,11 +180,14 @@ extern HnswQuery *hnsw_query(HnswIndex *index, Relation rel, Datum datum, bool i
 							 int max_ef, int max_keep);
 extern void hnsw_search_memory(GraphSearch *search, int max_ef, int max_keep);
 extern void hnsw_search(HnswQuery *query, int ef, int keep);
+extern void hnsw_search_start(HnswQuery *query, int ef, int keep);
+extern void hnsw_search_run(HnswQuery *query, int stop);
 extern float hnsw_code_distance(HnswQuery *query, const uint8_t *code);
 extern float hnsw_pair_distance(HnswIndex *index, Relation rel, const uint8_t *a,
 								const uint8_t *b);
 extern void hnsw_prefetch_record(const HnswQuery *query, uint32 node);
 extern RefineResult hnsw_refine(HnswQuery *query, uint32 node);
+extern void hnsw_refine_many(HnswQuery *query, const uint32 *nodes, int n, RefineResult *results);
 
 /* TIDs of a node, copied under lock; false if the node is not the one meant */
 extern bool hnsw_node_tids(Relation rel, HnswIndex *index, uint32 node, uint16 generation,

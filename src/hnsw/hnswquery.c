@@ -337,12 +337,11 @@ start_from_node(HnswQuery *query, uint32 node)
 }
 
 /*
- * hnsw_search
- *		Search level 0 with ef candidates; query->search has at most "keep"
- *		results afterwards, nearest first by code.  No pin or lock is left.
+ * hnsw_search_start
+ *		Begin a search of level 0 that keeps ef candidates and "keep" results.
  */
 void
-hnsw_search(HnswQuery *query, int ef, int keep)
+hnsw_search_start(HnswQuery *query, int ef, int keep)
 {
 	HnswIndex  *index = query->index;
 	GraphSearch *search = &query->search;
@@ -354,8 +353,33 @@ hnsw_search(HnswQuery *query, int ef, int keep)
 		pages_descend(search, query, index->entry_upper, index->entry_level);
 	if (search->ncandidates == 0)
 		start_from_node(query, index->entry_node);
-	pages_run(search, query);
 	release_pages(query);
+}
+
+/*
+ * hnsw_search_run
+ *		Search until the nearest "stop" candidates are expanded: what a search
+ *		with that many finds.  It may go on from there with a higher "stop", up
+ *		to the number kept.  No pin or lock is left.
+ */
+void
+hnsw_search_run(HnswQuery *query, int stop)
+{
+	query->search.stop = Min(stop, query->search.ef);
+	pages_run(&query->search, query);
+	release_pages(query);
+}
+
+/*
+ * hnsw_search
+ *		Search level 0 with ef candidates; query->search has at most "keep"
+ *		results afterwards, nearest first by code.  No pin or lock is left.
+ */
+void
+hnsw_search(HnswQuery *query, int ef, int keep)
+{
+	hnsw_search_start(query, ef, keep);
+	hnsw_search_run(query, ef);
 }
 
 /*--- refining ------------------------------------------------------------*/
@@ -510,6 +534,47 @@ hnsw_refine(HnswQuery *query, uint32 node)
 		return refine_by_code(query, node);
 
 	return refine_by_record(query, node);
+}
+
+/*
+ * hnsw_refine_many
+ *		hnsw_refine() for n nodes, of which neighbors by number lie together:
+ *		each page is locked once.
+ */
+void
+hnsw_refine_many(HnswQuery *query, const uint32 *nodes, int n, RefineResult *results)
+{
+	Size		size = query->index->params.refine_size;
+	Buffer		buffer = InvalidBuffer;
+	BlockNumber locked = InvalidBlockNumber;
+
+	for (int i = 0; i < n; i++)
+	{
+		BlockNumber blkno;
+		int			offset;
+
+		if (query->plain != NULL && hnsw_locate_refine(query->index, nodes[i], &blkno, &offset) &&
+			offset % sizeof(float) == 0 && offset + size <= HNSW_PAGE_ROOM)
+		{
+			if (blkno != locked)
+			{
+				if (BufferIsValid(buffer))
+					UnlockReleaseBuffer(buffer);
+				buffer = InvalidBuffer;
+				buffer = lock_refine_page(query, blkno);
+				locked = blkno;
+			}
+			results[i] = record_distance(query, HnswPageData(BufferGetPage(buffer)) + offset);
+			continue;
+		}
+		if (BufferIsValid(buffer))
+			UnlockReleaseBuffer(buffer);
+		buffer = InvalidBuffer;
+		locked = InvalidBlockNumber;
+		results[i] = hnsw_refine(query, nodes[i]);
+	}
+	if (BufferIsValid(buffer))
+		UnlockReleaseBuffer(buffer);
 }
 
 /*--- rows of a node ------------------------------------------------------*/

@@ -4,11 +4,11 @@
  *	  Index scans: rows in the order of their distance to one value.
  *
  * A scan works in batches.  The first is one search of the graph, and returns
- * at most hnsw.ef_search nodes.  If the executor asks for more, the search is
- * done again with twice the beam and returns what is new; that costs less than
- * twice the last search, and no state of a search need be kept.  When a beam
- * would be a large part of the graph, or the graph gives nothing new, the
- * sweep (hnswsweep.c) returns all that is left.
+ * the nearest three quarters of hnsw.ef_search nodes.  If the executor asks for
+ * more, a search twice as wide follows, of which two thirds are returned, less
+ * those that were; it goes on from the last one where that kept candidates
+ * enough.  When a search would cost more than to read all nodes, or the graph
+ * gives nothing new, the sweep (hnswsweep.c) returns all that is left.
  *
  * Under strict_order a row that is found when a farther one was returned
  * already is put off to the very end: a row out of place is better than one
@@ -33,8 +33,26 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-/* sweep when the next beam would be more than this part of all nodes */
-#define SWEEP_SHARE		4
+/*
+ * A search finds the nearest of its candidates completely, the farther ones
+ * less and less.  So many are returned before a wider one: of the first, which
+ * mostly is the last, and of those after it, whose rows are all read.
+ */
+#define RETURNED_FIRST(ef)		Max((ef) - (ef) / 4, Min(ef, 10))
+#define RETURNED_LATER(reach)	((reach) / 3 * 2)
+
+/* how much wider a search is, and how far one shall be able to go on */
+#define WIDER		2
+#define GO_ON		4
+
+/*
+ * To expand a node takes as long as to read so many bytes in order, besides
+ * those of the slot and record; and the next search is not likely the last, so
+ * the sweep may cost so many times as much.
+ */
+#define EXPAND_BYTES	6144
+#define SWEEP_TIMES		2
+#define HEAD_BYTES		64		/* read of a slot by the sweep */
 
 /* sweep at once when the first beam is more than this part */
 #define SMALL_SHARE		2
@@ -112,7 +130,12 @@ hnsw_scan_room(HnswScan *so, int n)
 bool
 hnsw_scan_seen(HnswScan *so, const HnswFound *found)
 {
-	return so->seen != NULL && hnsw_seen_lookup(so->seen, HnswSeenKey(found)) != NULL;
+	HnswSeen   *seen;
+
+	if (so->seen == NULL)
+		return false;
+	seen = hnsw_seen_lookup(so->seen, HnswSeenKey(found));
+	return seen != NULL && seen->returned;
 }
 
 /*
@@ -133,23 +156,40 @@ hnsw_scan_distance(HnswScan *so, uint32 node)
 	return so->recheck ? result.bound : result.distance;
 }
 
-/* remember what the last batch returned */
+/* note that a node was refined; false if it was before */
+static bool
+remember_refined(HnswScan *so, const HnswFound *node)
+{
+	HnswSeen   *seen;
+	bool		found;
+
+	seen = hnsw_seen_insert(so->seen, HnswSeenKey(node), &found);
+	if (!found)
+		seen->returned = false;
+	return !found;
+}
+
+/* remember what the last batch returned, and keep what it did not */
 static void
-remember_returned(HnswScan *so)
+remember_batch(HnswScan *so)
 {
 	if (so->seen == NULL)
-		so->seen = hnsw_seen_create(so->query_context, (uint32) so->next + 64, NULL);
-	for (int i = 0; i < so->next; i++)
 	{
-		bool		found;
-
-		hnsw_seen_insert(so->seen, HnswSeenKey(&so->found[i]), &found);
+		so->seen = hnsw_seen_create(so->query_context, (uint32) so->nfound + 64, NULL);
+		for (int i = 0; i < so->nfound; i++)
+			remember_refined(so, &so->found[i]);
 	}
+	for (int i = 0; i < so->next; i++)
+		hnsw_seen_lookup(so->seen, HnswSeenKey(&so->found[i]))->returned = true;
+	so->nfound -= so->next;
+	memmove(so->found, so->found + so->next, so->nfound * sizeof(HnswFound));
+	so->next = 0;
+	so->nready = 0;
 }
 
 /*
  * A query with memory for searches of this beam.  What it had before is left
- * to the context: beams double, so that is not more than the new.
+ * to the context: each is at least twice the last, so that is not more.
  */
 static void
 prepare_query(HnswScan *so, int beam)
@@ -205,7 +245,7 @@ refine_results(HnswScan *so, int n)
 		found->generation = results[so->nrefined].generation;
 		if (so->nrefined + RECORDS_AHEAD < n)
 			hnsw_prefetch_record(so->query, results[so->nrefined + RECORDS_AHEAD].id);
-		if (hnsw_scan_seen(so, found))
+		if (so->seen != NULL && !remember_refined(so, found))
 			continue;
 		found->distance = hnsw_scan_distance(so, found->node);
 		hnsw_prefetch_row(so->index, results[so->nrefined].tid);
@@ -253,33 +293,77 @@ set_ready(HnswScan *so)
 		so->nready--;
 }
 
-/* one search; the first of its results refined, in order */
-static void
-search_batch(HnswScan *so, int beam)
-{
-	GraphSearch *search;
-
-	prepare_query(so, beam);
-	hnsw_search(so->query, beam, beam);
-	search = &so->query->search;
-	so->examined = search->nexpanded;
-	so->exhausted = search->ncandidates < beam || search->full;
-
-	so->nfound = 0;
-	so->next = 0;
-	so->nresults = search->nresults;
-	so->nrefined = 0;
-	so->code_errors = 0;
-	so->ncode_errors = 0;
-	refine_results(so, so->has_last ? so->nresults :
-				   FIRST_REFINED * (so->recheck ? 2 : 1));
-	set_ready(so);
-}
-
 static int
 beam_for(const HnswScan *so, int ef)
 {
 	return hnsw_beam(so->index->layout.ngroups > 0, ef);
+}
+
+static bool
+search_fits(const HnswScan *so, int ef)
+{
+	int			beam = beam_for(so, ef);
+
+	return search_size(beam, beam) <= so->memory;
+}
+
+/* how far shall a search be able to go on that begins with so->reach? */
+static int
+widest_search(const HnswScan *so)
+{
+	int			widest = so->reach;
+
+	if (so->seen == NULL)
+		return widest;
+	while (widest < so->reach * GO_ON && search_fits(so, widest * WIDER))
+		widest *= WIDER;
+	return widest;
+}
+
+/*
+ * Search as far as ef_search = so->reach does, from where the last search is if
+ * it can go on so far; the first of the results refined, in order.
+ */
+static void
+search_batch(HnswScan *so)
+{
+	GraphSearch *search;
+	int			beam = beam_for(so, so->reach);
+	int			most = FIRST_REFINED * (so->recheck ? 2 : 1);
+
+	if (so->reach > so->widest)
+	{
+		int			widest;
+
+		so->widest = widest_search(so);
+		widest = beam_for(so, so->widest);
+		prepare_query(so, widest);
+		hnsw_search_start(so->query, widest, widest);
+	}
+	hnsw_search_run(so->query, beam);
+	search = &so->query->search;
+	so->examined = search->nexpanded;
+	so->exhausted = search->ncandidates < beam || search->full;
+
+	so->nresults = search->nresults;
+	so->nrefined = 0;
+	if (so->seen != NULL)
+		most = so->recheck ? so->nresults : so->target + so->target / 8;
+	refine_results(so, most);
+	set_ready(so);
+}
+
+/* would the next search cost more than to read everything, or too much memory? */
+static bool
+sweep_is_cheaper(const HnswScan *so)
+{
+	const HnswIndex *index = so->index;
+	double		record = index->params.refine_size > 0 ? index->params.refine_size :
+		index->layout.code_size;
+	double		sweep = hnsw_node_limit(index) * (HEAD_BYTES + record);
+	double		search = (double) so->reach * (EXPAND_BYTES + index->layout.size + record);
+
+	return search * SWEEP_TIMES > sweep || !search_fits(so, so->reach);
 }
 
 /* start the sweep: under strict_order behind the last returned, else with all */
@@ -302,25 +386,29 @@ start_sweep(HnswScan *so)
 static void
 start_batches(HnswScan *so)
 {
-	int			beam = beam_for(so, so->ef);
-
-	so->target = so->ef;
+	so->reach = so->ef;
+	so->target = RETURNED_FIRST(so->ef);
 	if (so->mode == HNSW_ITERATIVE_OFF)
+	{
+		so->target = so->ef;
 		so->max_tuples = so->ef;
-	if (so->constant || hnsw_node_limit(so->index) / SMALL_SHARE <= (uint32) beam)
+	}
+	if (so->constant ||
+		hnsw_node_limit(so->index) / SMALL_SHARE <= (uint32) beam_for(so, so->ef))
 	{
 		start_sweep(so);
 		return;
 	}
 	so->phase = HNSW_SCAN_SEARCH;
-	search_batch(so, beam);
+	search_batch(so);
 
 	/* there is no other batch: fill this one */
 	for (int i = 0; i < 3 && so->mode == HNSW_ITERATIVE_OFF && so->nresults < so->ef &&
 		 !so->exhausted; i++)
 	{
-		beam *= 2;
-		search_batch(so, beam);
+		so->reach *= 2;
+		so->nfound = 0;
+		search_batch(so);
 	}
 }
 
@@ -328,9 +416,7 @@ start_batches(HnswScan *so)
 static void
 after_search(HnswScan *so)
 {
-	int			beam;
-
-	if (so->nrefined < so->nresults)
+	if (so->nrefined < so->nresults && so->returned < so->target)
 	{
 		refine_results(so, so->nrefined + Max(MORE_REFINED, so->nrefined / 4));
 		set_ready(so);
@@ -344,27 +430,29 @@ after_search(HnswScan *so)
 	if (so->examined >= so->max_tuples || so->returned >= so->max_tuples)
 	{
 		/* no more work; what the last search found is still good */
+		refine_results(so, so->nresults);
 		so->nready = so->nfound;
 		so->phase = HNSW_SCAN_END;
 		return;
 	}
 
-	remember_returned(so);
-	so->target = so->target > INT_MAX / 8 ? INT_MAX / 4 : so->target * 2;
-	beam = beam_for(so, so->target);
-	if (so->exhausted || (uint32) beam > hnsw_node_limit(so->index) / SWEEP_SHARE ||
-		search_size(beam, beam) > so->memory)
+	remember_batch(so);
+	so->reach = so->reach > INT_MAX / 8 ? INT_MAX / 4 : so->reach * WIDER;
+	so->target = RETURNED_LATER(so->reach);
+	if (so->exhausted || sweep_is_cheaper(so))
 		start_sweep(so);
 	else
-		search_batch(so, beam);
+		search_batch(so);
 }
 
 /* the batch after a pass of the sweep */
 static void
 after_sweep(HnswScan *so)
 {
-	if (so->mode == HNSW_ITERATIVE_OFF ||
-		(!so->constant && so->returned >= so->max_tuples))
+	if (so->nready < so->nfound)
+		hnsw_sweep_sort(so);
+	else if (so->mode == HNSW_ITERATIVE_OFF ||
+			 (!so->constant && so->returned >= so->max_tuples))
 		so->phase = HNSW_SCAN_END;
 	else if (!so->complete)
 		hnsw_sweep(so);

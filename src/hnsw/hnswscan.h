@@ -22,11 +22,12 @@ typedef struct HnswFound
 	uint16		generation;
 } HnswFound;
 
-/* nodes returned, by id and generation */
+/* nodes refined, by id and generation */
 typedef struct HnswSeen
 {
 	uint64		key;
 	char		status;
+	bool		returned;
 } HnswSeen;
 
 #define HnswSeenKey(found)	((uint64) (found)->node << 16 | (found)->generation)
@@ -34,7 +35,7 @@ typedef struct HnswSeen
 typedef enum HnswPhase
 {
 	HNSW_SCAN_START,			/* nothing was read */
-	HNSW_SCAN_SEARCH,			/* batches from the graph, each with twice the beam */
+	HNSW_SCAN_SEARCH,			/* batches from the graph, each of a wider search */
 	HNSW_SCAN_SWEEP,			/* all nodes that were not returned, in order */
 	HNSW_SCAN_LATE,			/* those that were found too late for their place */
 	HNSW_SCAN_END
@@ -65,6 +66,8 @@ typedef struct HnswScan
 	int			query_beam;		/* what query has memory for */
 
 	HnswPhase	phase;
+	int			reach;			/* candidates the last search stands for: its ef_search */
+	int			widest;			/* it may go on to this many */
 	int			target;			/* nodes to be returned from this batch and those before */
 	bool		exhausted;		/* the last search met every node it can reach */
 	int64		examined;		/* nodes expanded by the last search */
@@ -88,7 +91,7 @@ typedef struct HnswScan
 	bool		has_bound;
 	HnswFound	bound;			/* late nodes are not behind it */
 	uint32		sweep_node;		/* constant: where to go on */
-	struct hnsw_seen_hash *seen;	/* nodes returned by earlier searches, or NULL */
+	struct hnsw_seen_hash *seen;	/* nodes of earlier batches, or NULL */
 
 	/* rows of the node being returned */
 	ItemPointerData *tids;
@@ -123,6 +126,7 @@ extern void hnsw_scan_room(HnswScan *so, int n);
 
 /* hnswsweep.c */
 extern void hnsw_sweep(HnswScan *so);
+extern void hnsw_sweep_sort(HnswScan *so);
 
 /*
  * Beam of a search that shall return ef nodes, with the recall of a search by

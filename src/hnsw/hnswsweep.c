@@ -20,6 +20,9 @@
 /* LIVE nodes of one nav page; no slot is smaller than 64 bytes */
 #define MAX_PAGE_NODES	(BLCKSZ / 64)
 
+/* nodes that are put in order at first */
+#define FIRST_SORTED	1000
+
 /* copy the LIVE nodes of a nav page */
 static int
 read_nodes(HnswScan *so, BlockNumber blkno, HnswFound *nodes)
@@ -29,6 +32,8 @@ read_nodes(HnswScan *so, BlockNumber blkno, HnswFound *nodes)
 	Page		page = BufferGetPage(buffer);
 	int			n = 0;
 
+	for (int slot = 0; slot < index->slots_per_page; slot++)
+		__builtin_prefetch(hnsw_slot(index, page, slot));
 	for (int slot = 0; slot < index->slots_per_page && n < MAX_PAGE_NODES; slot++)
 	{
 		const NavSlotHead *head = slot_head(hnsw_slot(index, page, slot));
@@ -42,6 +47,20 @@ read_nodes(HnswScan *so, BlockNumber blkno, HnswFound *nodes)
 	}
 	UnlockReleaseBuffer(buffer);
 	return n;
+}
+
+/* the distances of the nodes of a page */
+static void
+measure_nodes(HnswScan *so, HnswFound *nodes, int n)
+{
+	RefineResult results[MAX_PAGE_NODES];
+	uint32		ids[MAX_PAGE_NODES];
+
+	for (int i = 0; i < n; i++)
+		ids[i] = nodes[i].node;
+	hnsw_refine_many(so->query, ids, n, results);
+	for (int i = 0; i < n; i++)
+		nodes[i].distance = so->recheck ? results[i].bound : results[i].distance;
 }
 
 /* may this node be returned in this phase? */
@@ -105,6 +124,8 @@ sweep_page(HnswScan *so, BlockNumber blkno, int capacity)
 	HnswFound	nodes[MAX_PAGE_NODES];
 	int			n = read_nodes(so, blkno, nodes);
 
+	if (!so->constant)
+		measure_nodes(so, nodes, n);
 	for (int i = 0; i < n; i++)
 	{
 		if (so->constant)
@@ -119,10 +140,9 @@ sweep_page(HnswScan *so, BlockNumber blkno, int capacity)
 			}
 			so->sweep_node = nodes[i].node + 1;
 		}
-		else if (hnsw_scan_seen(so, &nodes[i]))
-			continue;
-		nodes[i].distance = hnsw_scan_distance(so, nodes[i].node);
-		if (so->constant || in_range(so, &nodes[i]))
+		if (so->constant)
+			nodes[i].distance = hnsw_scan_distance(so, nodes[i].node);
+		if (so->constant || (in_range(so, &nodes[i]) && !hnsw_scan_seen(so, &nodes[i])))
 			keep_nearest(so, &nodes[i], capacity);
 	}
 	return true;
@@ -139,6 +159,61 @@ sweep_capacity(const HnswScan *so)
 	if (!so->constant || so->mode == HNSW_ITERATIVE_OFF)
 		capacity = Min(capacity, so->max_tuples - so->returned);
 	return (int) Max(capacity, 1);
+}
+
+/* move the k nearest of n to the front, in any order */
+static void
+select_nearest(HnswFound *found, int n, int k)
+{
+	int			low = 0;
+	int			high = n - 1;
+
+	while (low < high)
+	{
+		HnswFound	pivot = found[low + (high - low) / 2];
+		int			i = low;
+		int			j = high;
+
+		while (i <= j)
+		{
+			while (hnsw_found_cmp(&found[i], &pivot) < 0)
+				i++;
+			while (hnsw_found_cmp(&found[j], &pivot) > 0)
+				j--;
+			if (i <= j)
+			{
+				HnswFound	swap = found[i];
+
+				found[i++] = found[j];
+				found[j--] = swap;
+			}
+		}
+		if (k - 1 <= j)
+			high = j;
+		else if (k - 1 >= i)
+			low = i;
+		else
+			return;
+	}
+}
+
+/*
+ * hnsw_sweep_sort
+ *		Put the next part of a batch in order that is not yet, behind
+ *		so->nready, and make it ready; most scans end long before the last.
+ */
+void
+hnsw_sweep_sort(HnswScan *so)
+{
+	HnswFound  *rest = so->found + so->nready;
+	int			n = so->nfound - so->nready;
+	int			part = Max(FIRST_SORTED, so->nready);
+
+	if (n > part)
+		select_nearest(rest, n, part);
+	part = Min(n, part);
+	hnsw_scan_sort(rest, part);
+	so->nready += part;
 }
 
 /*
@@ -174,6 +249,6 @@ hnsw_sweep(HnswScan *so)
 		}
 	}
 done:
-	hnsw_scan_sort(so->found, so->nfound);
-	so->nready = so->nfound;
+	so->nready = 0;
+	hnsw_sweep_sort(so);
 }

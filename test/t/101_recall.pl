@@ -10,6 +10,7 @@ use VecextTest;
 my $rows = 2000;
 my $queries = 50;
 my $k = 10;
+my $where = '';
 
 # Clustered data of 32 dimensions: 60 centres and noise around them, seeded.
 my $floats = <<SQL;
@@ -45,7 +46,7 @@ my $node = vecext_node('recall', conf => "autovacuum = off\njit = off\nfsync = o
 sub recall
 {
 	my ($operator) = @_;
-	my $nearest = "SELECT n, (SELECT array_agg(d) FROM (SELECT item.v $operator query.v AS d FROM item ORDER BY item.v $operator query.v LIMIT $k) x) AS d FROM query";
+	my $nearest = "SELECT n, (SELECT array_agg(d) FROM (SELECT item.v $operator query.v AS d FROM item $where ORDER BY item.v $operator query.v LIMIT $k) x) AS d FROM query";
 	return $node->safe_psql('postgres', <<SQL);
 SET enable_indexscan = off;
 CREATE TEMP TABLE exact AS $nearest;
@@ -94,5 +95,20 @@ SQL
 	is_recall($operator, $least[2], "$class: recall after vacuum");
 	$node->safe_psql('postgres', 'DROP TABLE item, query');
 }
+# Scans that go on past the first batch, in order: of 20,000 rows, 5 % pass.
+my $many = 'random_vector(32, 1000 + i % 300) + random_vector(32, 5000 + i)';
+
+$where = 'WHERE id % 20 = 3';
+$node->safe_psql('postgres', <<SQL);
+CREATE TABLE item (id integer PRIMARY KEY, v vector(32));
+INSERT INTO item SELECT i, $many FROM generate_series(1, 20000) i;
+CREATE TABLE query AS SELECT i AS n, $many AS v FROM generate_series(30001, 30000 + $queries) i;
+CREATE INDEX item_v ON item USING hnsw (v vector_l2_ops);
+SQL
+is_recall('<->', 0.94, 'rows that pass a filter');
+$where = '';
+$k = 100;
+is_recall('<->', 0.92, 'more rows than ef_search');
+
 $node->stop;
 done_testing();
