@@ -33,13 +33,9 @@ sub stat_of
 # part of the ten nearest rows that a search by so many lists finds
 sub recall
 {
-	my ($table, $op, $probes) = @_;
-	return sql("SET enable_seqscan = off; SET ivfflat.probes = $probes;
-		SET ivfflat.iterative_scan = off; SET vecext.enable_topk = off;
-		SELECT round(avg((SELECT count(*) FROM
-			(SELECT id FROM $table ORDER BY v $op q.v LIMIT 10) a JOIN
-			(SELECT id FROM $table ORDER BY (v $op q.v) + 0 LIMIT 10) b USING (id)) / 10.0), 4)
-		FROM (SELECT v FROM $table WHERE id % 97 = 5 ORDER BY id LIMIT 50) q");
+	my ($table, $probes) = @_;
+	return sql("SET ivfflat.probes = $probes; SET ivfflat.iterative_scan = off;
+		SELECT vecext_recall('${table}_v', 200, 10)");
 }
 
 # every row is returned once by a scan of all lists, in order
@@ -77,9 +73,9 @@ for my $case (
 	cmp_ok(stat_of($index, 'lists'), '>=', 20, "$name: vacuum makes lists");
 	complete($name, $op, $name);
 
-	my $grown = recall($name, $op, 4);
+	my $grown = recall($name, 4);
 	sql("REINDEX INDEX $index");
-	my $fresh = recall($name, $op, 4);
+	my $fresh = recall($name, 4);
 	cmp_ok($grown, '>=', 0.98 * $fresh, "$name: recall $grown, of a fresh index $fresh");
 
 	# turnover: size and recall stay
@@ -95,7 +91,7 @@ for my $case (
 	sql("VACUUM $name");
 	my $after = sql("SELECT pg_relation_size('$index')");
 	cmp_ok($after, '<=', 2.6 * $size, "$name: size $after after turnovers, $size before");
-	my $turned = recall($name, $op, 4);
+	my $turned = recall($name, 4);
 	cmp_ok($turned, '>=', 0.95 * $fresh, "$name: recall $turned after turnovers");
 	complete($name, $op, "$name after turnovers");
 }
