@@ -28,6 +28,9 @@
 #define LACKING_SIZE	1.5
 #define SPLIT_SIZE		3.0
 
+/* rows since all lists were made, as a factor, after which they are made anew */
+#define TRAINING_GROWTH	2
+
 /* and of the mean, what a list must have not to be dropped */
 #define DROP_SIZE		0.125
 
@@ -43,6 +46,7 @@ typedef struct Survey
 	uint32	   *ids;			/* of parts and of the undefined */
 	uint32		nids;
 	bool		recycle;		/* no scan can be in a former directory */
+	double		trained_rows;	/* rows when all centroids were made last */
 	double		rows;
 	double		cleared;
 	double		undefined_rows;
@@ -54,6 +58,7 @@ typedef struct Survey
 typedef struct Choice
 {
 	Survey	   *survey;
+	int			wanted;			/* lists there should be */
 	double		mean;			/* rows a list should have */
 	double		largest;		/* rows beyond which a list is split */
 	float	   *centers;		/* in nav space; NULL: not at hand */
@@ -128,6 +133,7 @@ begin_survey(Survey *survey)
 			survey->ids[survey->nids++] = id;
 	}
 	ivf_read_meta(survey->rel, meta);
+	survey->trained_rows = (double) meta->trained_rows;
 	survey->recycle = GlobalVisCheckRemovableFullXid(NULL,
 													 FullTransactionIdFromU64(meta->switch_xid));
 }
@@ -287,6 +293,7 @@ add_rewrite(Choice *choice, IvfRewrite *rewrites, int *n, const IvfListState *st
 	rewrite->id = state->id;
 	rewrite->rows = (uint32) Min(state->rows, PG_UINT32_MAX);
 	rewrite->fate = fate;
+	rewrite->span = 1;
 	rewrite->parts = (int) Min(Max(2, rint(state->rows / choice->mean)), IVF_MAX_LISTS / 2);
 	rewrite->parts = (int) Min(rewrite->parts, state->rows);
 	choice->taken[state->list] = true;
@@ -383,6 +390,38 @@ rewrite_lists(Choice *choice)
 		run_step(choice, rewrites, n);
 }
 
+/*
+ * Whether to make all lists anew: centroids of a small part of the rows suit the
+ * others badly, however they are split.  Growth by a factor each time bounds what
+ * it costs in all.
+ */
+static bool
+needs_training(const Choice *choice)
+{
+	const Survey *survey = choice->survey;
+	Size		centers = mul_size(sizeof(float) * survey->index->params.dim, choice->wanted);
+
+	return can_move(survey) && choice->wanted > 1 && survey->rows <= STEP_ROWS &&
+		survey->rows >= TRAINING_GROWTH * Max(survey->trained_rows, 1) &&
+		survey->index->params.space == IVF_SPACE_FLOAT &&
+		centers <= (Size) maintenance_work_mem * 1024 / 4;
+}
+
+static void
+train_anew(Choice *choice)
+{
+	Survey	   *survey = choice->survey;
+	IvfRewrite *rewrites = palloc(mul_size(sizeof(IvfRewrite), survey->nlists));
+	int			n = 0;
+
+	for (uint32 i = 0; i < survey->nlists; i++)
+		add_rewrite(choice, rewrites, &n, &survey->states[i],
+					i == 0 ? IVF_FATE_SPLIT : IVF_FATE_DROP);
+	rewrites[0].parts = choice->wanted;
+	rewrites[0].span = n;
+	run_step(choice, rewrites, n);
+}
+
 /* lists there should be, and what that means for each */
 static void
 choose(Choice *choice)
@@ -392,6 +431,7 @@ choose(Choice *choice)
 		ivf_lists_for(survey->rows);
 
 	wanted = Max(1, Min(wanted, survey->rows));
+	choice->wanted = (int) wanted;
 	choice->mean = Max(survey->rows / wanted, 1);
 	choice->largest = choice->mean *
 		(survey->nlists < wanted * 2 / 3 ? LACKING_SIZE : SPLIT_SIZE);
@@ -423,7 +463,10 @@ ivf_maintain(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	if (survey.rows + survey.cleared > 0)
 	{
 		choose(&choice);
-		rewrite_lists(&choice);
+		if (needs_training(&choice))
+			train_anew(&choice);
+		else
+			rewrite_lists(&choice);
 	}
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	stats->num_index_tuples = survey.rows + survey.undefined_rows;

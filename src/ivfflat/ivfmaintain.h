@@ -39,6 +39,7 @@ typedef struct IvfRewrite
 	uint32		rows;			/* about */
 	IvfFate		fate;
 	int			parts;			/* IVF_FATE_SPLIT: how many */
+	int			span;			/* of it and of so many less one behind it, which are dropped */
 
 	/* set by ivf_rewrite() */
 	uint32		list;			/* number in the directory */

@@ -469,6 +469,19 @@ write_directory(IvfStep *step, IvfWriter *writer)
 	return n;
 }
 
+/* rows of the step, if it makes all lists of the directory from all rows; else 0 */
+static uint64
+rows_trained(const IvfStep *step)
+{
+	uint64		rows = 0;
+
+	if (step->rewrites[0].span != (int) step->directory->nlists)
+		return 0;
+	for (int i = 0; i < step->nrewrites; i++)
+		rows += step->rewrites[i].rows;
+	return rows;
+}
+
 /* one record: the new directory is the current one */
 static void
 switch_directory(IvfStep *step, IvfWriter *writer, uint32 nlists)
@@ -480,6 +493,8 @@ switch_directory(IvfStep *step, IvfWriter *writer, uint32 nlists)
 	meta->directory = step->first_id + step->build.centroids.nlists;
 	meta->nlists = nlists;
 	meta->nparts = ivf_writer_parts(writer, meta->parts);
+	if (rows_trained(step) > 0)
+		meta->trained_rows = rows_trained(step);
 	meta->switch_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);

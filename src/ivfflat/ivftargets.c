@@ -57,13 +57,11 @@ take_row(IvfStep *step, int place, Sample *sample)
 	sample->n++;
 }
 
-/* every so-manieth row of a list, from all of it */
+/* every so-manieth row of a list; "next" and "seen" count on over several */
 static void
-sample_list(IvfStep *step, const IvfRewrite *rewrite, Sample *sample)
+sample_list(IvfStep *step, const IvfRewrite *rewrite, double stride, double *next, double *seen,
+			Sample *sample)
 {
-	double		stride = Max(1.0, (double) rewrite->rows / sample->room);
-	double		next = 0;
-	double		seen = 0;
 	BlockNumber steps = 0;
 
 	for (BlockNumber blkno = rewrite->first;
@@ -74,15 +72,29 @@ sample_list(IvfStep *step, const IvfRewrite *rewrite, Sample *sample)
 
 		for (int i = 0; i < step->copy->nrows && sample->n < sample->room; i++)
 		{
-			if (!ItemPointerIsValid(&tids[i]) || seen++ < next)
+			if (!ItemPointerIsValid(&tids[i]) || (*seen)++ < *next)
 				continue;
-			next += stride;
+			*next += stride;
 			take_row(step, i, sample);
 		}
 		if (!am_block_exists(step->rel, steps++))
 			am_corrupt(step->rel, blkno, "A chain of list pages has no end.");
 		blkno = following;
 	}
+}
+
+/* rows of a list, and of those that it is split together with, evenly from all */
+static void
+sample_lists(IvfStep *step, const IvfRewrite *rewrite, Sample *sample)
+{
+	double		rows = 0;
+	double		next = 0;
+	double		seen = 0;
+
+	for (int i = 0; i < rewrite->span; i++)
+		rows += rewrite[i].rows;
+	for (int i = 0; i < rewrite->span; i++)
+		sample_list(step, &rewrite[i], Max(1.0, rows / sample->room), &next, &seen, sample);
 }
 
 /*--- one list into several -----------------------------------------------*/
@@ -112,7 +124,7 @@ split_floats(IvfStep *step, const IvfRewrite *rewrite, float *centers)
 	int			n;
 
 	sample.floats = cluster_sample(area);
-	sample_list(step, rewrite, &sample);
+	sample_lists(step, rewrite, &sample);
 	n = sample.n > 0 ? cluster_train(area, sample.n, &run) : 0;
 	memcpy(centers, cluster_centroids(area), sizeof(float) * dim * n);
 	return n;
@@ -126,7 +138,7 @@ split_values(IvfStep *step, const IvfRewrite *rewrite, struct varlena **values)
 
 	sample.values = MemoryContextAlloc(step->build.train_context,
 									   mul_size(sizeof(struct varlena *), sample.room));
-	sample_list(step, rewrite, &sample);
+	sample_lists(step, rewrite, &sample);
 	return sample.n == 0 ? 0 :
 		ivf_cluster_values(&step->build, sample.values, sample.n, rewrite->parts, values);
 }
