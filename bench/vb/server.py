@@ -1,4 +1,6 @@
 """The private PostgreSQL server: one cluster per folder, a database per peer."""
+import glob
+import hashlib
 import os
 import shutil
 import subprocess
@@ -131,6 +133,24 @@ class Database:
         self.connection = self.server.connect(self.name)
 
 
+def script_hash(extension):
+    """What tells the SQL of one build of an extension from another: its scripts."""
+    digest = hashlib.sha256()
+    folder = f"/usr/share/postgresql/{VERSION}/extension"
+    for path in sorted(glob.glob(os.path.join(folder, extension + "--*.sql"))):
+        with open(path, "rb") as file:
+            digest.update(file.read())
+    return digest.hexdigest()[:12]
+
+
+def drop_if_older(admin, name, extension):
+    """A database whose extension another script made lacks what is new in it."""
+    made_by = admin.one("SELECT shobj_description(oid, 'pg_database') FROM pg_database "
+                        "WHERE datname = %s", name)
+    if made_by != script_hash(extension):
+        admin.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
 def open_databases(server, extensions):
     """{database: (Database, version of its extension)}; those that can be installed."""
     opened = {}
@@ -138,8 +158,10 @@ def open_databases(server, extensions):
     for name, extension in extensions.items():
         if not admin.one("SELECT 1 FROM pg_available_extensions WHERE name = %s", extension):
             continue
+        drop_if_older(admin, name, extension)
         if not admin.one("SELECT 1 FROM pg_database WHERE datname = %s", name):
             admin.run(f'CREATE DATABASE "{name}"')
+            admin.run(f'COMMENT ON DATABASE "{name}" IS \'{script_hash(extension)}\'')
         database = Database(server, name)
         database.run(f"CREATE EXTENSION IF NOT EXISTS {extension}")
         database.run("CREATE EXTENSION IF NOT EXISTS pg_prewarm")
