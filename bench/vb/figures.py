@@ -38,6 +38,10 @@ class Figures:
         """{method: [(recall, figure)...]}, in the order of the parameter."""
         recall = self.recalls(key, k)
         points = defaultdict(dict)
+        for what, figures in self.of("target", key, k=k, clients=clients):
+            for method, value in zip(what["methods"], what["values"]):
+                if (method, value) in recall:
+                    points[method][value] = (recall[method, value], figures[method][figure])
         for what, figures in self.of("speed", key, k=k, clients=clients):
             for method in what["methods"]:
                 if (method, what["value"]) in recall:

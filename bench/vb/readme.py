@@ -1,4 +1,5 @@
 """The part of the top README that bench/report --readme writes: a table and two charts."""
+import re
 import time
 
 BEGIN = "<!-- bench: written by bench/report --readme -->"
@@ -52,6 +53,18 @@ def readme_pair(figures, key, kind):
     return f"| {data['name']}, {data['rows']:,} × {data['dim']} | {kind} | " + " | ".join(cells) + " |"
 
 
+def loads(runs):
+    """Lowest and highest load average, of what else ran and of the runs before."""
+    found = [run["machine"]["load"] for run in runs]
+    return f"{min(found):.0f} to {max(found):.0f}"
+
+
+def anywhere(command):
+    """A command without the folders of the machine it ran on."""
+    command = re.sub(r" --(?:out|cache|root) \S+", "", command)
+    return re.sub(r"(?<= )/\S*?/([^/\s]+/[^/\s]+)(?= |$)", r"\1", command).rstrip()
+
+
 def readme_text(figures):
     """What stands between the markers."""
     rows = [readme_pair(figures, key, kind) for key in figures.keys()
@@ -66,14 +79,16 @@ def readme_text(figures):
            f"PostgreSQL {versions['PostgreSQL'].split()[0]}, the same rows, settings and number of "
            f"processes; {run['machine']['cpu']}, {run['machine']['cores']} cores, {when(run)[:10]}. "
            "Queries per second of one client at equal recall@10, and the median of their paired "
-           "ratios.", "",
+           f"ratios. Load of the machine when runs began: {loads(figures.runs)}; ratios stand that, "
+           "absolute figures do not.", "",
            "| data | index | q/s, recall 0.95 | q/s, recall 0.99 | build s | index MB | "
            "insert ms | kB WAL a row | VACUUM of 2 %, s |",
            "|---|---|---|---|---|---|---|---|---|", *rows, "",
            f"![queries per second over recall]({CHARTS}/recall.svg)", "",
            f"![cost of builds and writes]({CHARTS}/cost.svg)", "",
            "Made by", ""]
-    out += [f"    {line.rstrip()}" for line in dict.fromkeys(run["command"] for run in figures.runs)]
+    out += [f"    {line}" for line in dict.fromkeys(anywhere(run["command"])
+                                                    for run in figures.runs)]
     return "\n".join(out + ["", END])
 
 
