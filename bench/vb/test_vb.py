@@ -293,7 +293,7 @@ class Results(Folder):
              "figures": {name: side(qps) for name in both}}]
         return {"format": 1, "name": "r", "started": 0, "finished": finished, "cells": cells,
                 "command": "bench/run --data x", "versions": {"PostgreSQL": "17.5", "pgvector": "0.8"},
-                "machine": {"cpu": "C", "cores": 2},
+                "machine": {"cpu": "C", "cores": 2, "load": 1.6},
                 "data": [{"key": "k", "name": "x", "rows": 1000, "dim": 4, "metric": "l2",
                           "source": "x", "queries": 1}]}
 
@@ -314,6 +314,10 @@ class Results(Folder):
         self.assertEqual(readme.replace_part(new, part), new)
         with self.assertRaises(SystemExit):
             readme.replace_part("nothing", part)
+
+    def test_command(self):
+        self.assertEqual(readme.anywhere("bench/run --data /a/b/c.u8bin --data gen:1kx8 --out /o --cache /c"),
+                         "bench/run --data b/c.u8bin --data gen:1kx8")
 
     def test_short(self):
         self.assertEqual([readme.short(x) for x in (None, 12345.6, 12.345, 0.01234)],
