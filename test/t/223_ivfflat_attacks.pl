@@ -99,6 +99,198 @@ SELECT count(n.id) FROM generate_series(1, 20) g, LATERAL
 SQL
 is_sound('target', 'target_v', 'v <-> random_vector(96, 6)', 'after cancelled scans');
 
+# --- full disks ---------------------------------------------------------------
+
+my $create = 'CREATE INDEX disk_v ON disk USING ivfflat (v) WITH (lists = 50, quantizer = int8)';
+my $order = 'v <-> random_vector(96, 8)';
+sql(<<SQL);
+CREATE TABLE disk (id serial PRIMARY KEY, v vector(96));
+INSERT INTO disk (v) SELECT v FROM item;
+$create
+SQL
+my $size_built = sql("SELECT pg_relation_size('disk_v')");
+cmp_ok($size_built, '>', sql("SELECT pg_relation_size('disk')") + 16384, 'the limit meets the index before its table');
+
+# rows one by one, so that some succeed
+my $one_by_one = <<'SQL';
+DO $$ BEGIN FOR i IN 1 .. 1500 LOOP INSERT INTO disk (v) SELECT v FROM item WHERE id = i; COMMIT; END LOOP; END $$
+SQL
+# another center and fewer old rows: maintenance has much to write
+my $churn = <<'SQL';
+DELETE FROM disk WHERE id % 2 = 0;
+INSERT INTO disk (v) SELECT random_vector(96, -1) + v * array_fill(0.3::real, ARRAY[96])::vector FROM item WHERE id <= 900;
+SQL
+
+for my $set ('SET max_parallel_maintenance_workers = 0', 'SET max_parallel_maintenance_workers = 2',
+	"SET maintenance_work_mem = '1MB'")
+{
+	sql('DROP INDEX IF EXISTS disk_v');
+	for my $part (0.2, 0.6, 0.97)
+	{
+		limit_files($node, int($part * $size_built));
+		is_full($node, "$set; $create", "$set, build in $part of it");
+		limit_files($node, 'unlimited');
+	}
+	is(stray_files($node), '', "$set: no file is left");
+}
+sql($create);
+is_sound('disk', 'disk_v', $order, 'build with room');
+for my $more (0, 5 * 8192, 11 * 8192)
+{
+	limit_files($node, $size_built + $more);
+	is_full($node, $one_by_one, "insert, $more bytes");
+	limit_files($node, 'unlimited');
+	is_sound('disk', 'disk_v', $order, "insert, $more bytes");
+}
+for my $more (0, 8192, 100_000, 300_000)
+{
+	# a fresh index has no page that is free
+	sql('REINDEX INDEX disk_v');
+	sql($churn);
+	my $now = sql("SELECT pg_relation_size('disk_v')");
+	# pages that are free come first
+	my $free = sql("SELECT value FROM vecext_index_stats('disk_v') WHERE name = 'free pages'");
+	limit_files($node, $now + $more);
+	my ($rc, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nVACUUM disk");
+	note("vacuum of $now bytes, $free pages free, $more to add: $rc $err");
+	$rc == 0
+	  or like($err, qr/ERROR:  (53100: could not|XX000: could not (extend|write).*File too large)/, 'vacuum: says why');
+	limit_files($node, 'unlimited');
+	is_sound('disk', 'disk_v', $order, "vacuum, $more bytes");
+	sql('INSERT INTO disk (v) SELECT v FROM item LIMIT 50');
+}
+sql('VACUUM disk') for 1 .. 2;
+is_sound('disk', 'disk_v', $order, 'vacuum with room');
+
+# --- little memory ------------------------------------------------------------
+
+# a session for each class: an index that is sound, or 54000
+for my $case (
+	[ 'v vector_l2_ops', 'lists = 60', 'v <-> random_vector(96, 3)' ],
+	[ 'v vector_ip_ops', 'lists = 1000, quantizer = int8, refine = half', 'v <#> random_vector(96, 3)' ],
+	[ 'h halfvec_cosine_ops', 'lists = 60, refine = heap', 'h <=> random_vector(96, 3)::halfvec' ],
+	[ 'l vector_l1_ops', 'lists = 400', 'l <+> random_vector(700, 3)' ],
+	[ 's sparsevec_l2_ops', 'lists = 60', 's <-> random_vector(96, 3)::sparsevec' ],
+	[ 'b bit_hamming_ops', 'lists = 300', 'b <~> binary_quantize(random_vector(96, 3))' ])
+{
+	my ($class, $with, $order) = @$case;
+	my ($column) = split / /, $class;
+	my @memory = qw(1MB 2MB 5MB 64MB);
+	my $script = $all;
+	for my $memory (@memory)
+	{
+		for my $workers (0, 1, 3)
+		{
+			$script .= <<SQL;
+SET maintenance_work_mem = '$memory'; SET max_parallel_maintenance_workers = $workers;
+CREATE INDEX item_x ON item USING ivfflat ($class) WITH ($with);
+SELECT 'BUILD $memory $workers', :'SQLSTATE';
+SELECT 'FINDING', c.* FROM pg_class i, vecext_index_check(i.oid, true) c WHERE relname = 'item_x';
+SELECT 'ROWS', count(*) - count(DISTINCT id), (SELECT count($column) FROM item) - count(*) FROM (SELECT id FROM item WHERE $column IS NOT NULL ORDER BY $order) s;
+DROP INDEX IF EXISTS item_x;
+SQL
+		}
+	}
+	my ($rc, $out, $err) = $node->psql('postgres', $script, on_error_stop => 0);
+	my @built = $out =~ /^BUILD (.*)$/mg;
+	is(scalar(@built), 3 * @memory, "$class: the session lives");
+	note("$class: @built");
+	is(join(' ', grep { !/\|(00000|54000)$/ } @built), '', "$class: built, or 54000") or diag($err);
+	is(join(' ', grep { !/\|00000$/ } grep { /^64MB/ } @built), '', "$class: built in 64 MB");
+	is(join("\n", $out =~ /^(FINDING.*)$/mg), '', "$class: sound");
+	is(join(' ', grep { !/^0\|0$/ } $out =~ /^ROWS\|(.*)$/mg), '', "$class: every row once");
+}
+
+# a thousand rows in little memory: all of them, in order, and the nearest if all
+# lists are read
+for my $case (
+	[ 'v vector_l2_ops', 'lists = 60', 'v', '<->', 'random_vector(96, 4)' ],
+	[ 'h halfvec_cosine_ops', 'lists = 60, refine = int8', 'h', '<=>', 'random_vector(96, 4)::halfvec' ],
+	[ 'b bit_hamming_ops', 'lists = 60', 'b', '<~>', 'binary_quantize(random_vector(96, 4))' ])
+{
+	my ($class, $with, $column, $op, $query) = @$case;
+	sql("CREATE INDEX item_x ON item USING ivfflat ($class) WITH ($with)");
+	my $script = "SELECT array_agg(d ORDER BY d) AS exact FROM (SELECT $column $op $query AS d FROM item ORDER BY 1 LIMIT 1000) s \\gset\n$all";
+	my $n = 0;
+	for my $memory (64, 256, 4096)
+	{
+		for my $times (1, 3, 1000)
+		{
+			for my $probes (32768, 2)
+			{
+				$n++;
+				$script .= <<SQL;
+SET work_mem = $memory; SET ivfflat.scan_mem_multiplier = $times;
+SET ivfflat.probes = $probes; SET ivfflat.iterative_scan = strict_order;
+SELECT '$memory kB x $times, $probes', count(*), count(DISTINCT id), $probes < 60 OR array_agg(d ORDER BY n) = :'exact' FROM
+	(SELECT row_number() OVER () AS n, id, d FROM
+		(SELECT id, $column $op $query AS d FROM item ORDER BY $column $op $query LIMIT 1000) s) s;
+SQL
+			}
+		}
+	}
+	my @got = split /\n/, sql($script);
+	is(scalar(@got), $n, "scans by $class");
+	is(join("\n", grep { !/\|1000\|1000\|t$/ } @got), '', "scans by $class: complete and in order");
+	sql('DROP INDEX item_x');
+}
+
+# --- large values, odd lists --------------------------------------------------
+
+my $sparse = <<'SQL';
+(SELECT ('{' || string_agg((60000 * (e - 1) + g)::text || ':' || (1 + (g * e) % 97)::text, ',' ORDER BY e) || '}/1000000000')::sparsevec
+ FROM generate_series(1, 16000) e)
+SQL
+my $bits = "(SELECT string_agg(md5((g * 500 + e)::text), '' ORDER BY e) FROM generate_series(1, 500) e)";
+for my $case (
+	[ 'vector(16000)', 'vector_l2_ops', '<->', 'random_vector(16000, g)', 'lists = 4' ],
+	[ 'vector(16000)', 'vector_cosine_ops', '<=>', 'random_vector(16000, g)', 'lists = 32768, quantizer = int8' ],
+	[ 'vector(16000)', 'vector_l1_ops', '<+>', 'random_vector(16000, g)', 'lists = 4' ],
+	[ 'sparsevec(1000000000)', 'sparsevec_l2_ops', '<->', $sparse, 'lists = 4' ],
+	[ 'bit(64000)', 'bit_hamming_ops', '<~>', "('x' || $bits)::bit(64000)", 'lists = 4' ],
+	[ 'bit(64000)', 'bit_jaccard_ops', '<%>', "('x' || $bits)::bit(64000)", 'lists = 32768' ],
+	# few rows, many lists
+	[ 'vector(3)', 'vector_l2_ops', '<->', 'random_vector(3, g)', 'lists = 32768' ],
+	[ 'sparsevec(3)', 'sparsevec_cosine_ops', '<=>', 'random_vector(3, g)::sparsevec', 'lists = 100' ],
+	# rows that are all equal
+	[ 'vector(80)', 'vector_l2_ops', '<->', 'random_vector(80, 7)', 'lists = 7' ],
+	[ 'vector(80)', 'vector_cosine_ops', '<=>', "array_fill(0::real, ARRAY[80])::vector", 'lists = 7' ],
+	[ 'bit(9)', 'bit_jaccard_ops', '<%>', "'101010101'::bit(9)", 'lists = 7' ])
+{
+	my ($type, $class, $op, $value, $with) = @$case;
+	my $name = "$type, $class, $with";
+	my $order = "v $op (SELECT v FROM large WHERE id = 21)";
+	sql(<<SQL);
+CREATE TABLE large (id integer PRIMARY KEY, v $type);
+INSERT INTO large SELECT g, $value FROM generate_series(1, 24) g;
+CREATE INDEX large_v ON large USING ivfflat (v $class) WITH ($with);
+SQL
+	is_sound('large', 'large_v', $order, "$name: built");
+	sql("INSERT INTO large SELECT g, $value FROM generate_series(25, 60) g");
+	is_sound('large', 'large_v', $order, "$name: inserted");
+	sql($_) for 'DELETE FROM large WHERE id % 5 = 0', 'VACUUM large', 'VACUUM large';
+	is_sound('large', 'large_v', $order, "$name: vacuumed");
+	# equal or undefined distances have no nearest
+	is(sql("$all SELECT id FROM large ORDER BY v $op (SELECT v FROM large WHERE id = 52) LIMIT 1"), 52,
+		"$name: finds a row") if $value =~ /\bg\b/;
+	sql('DROP TABLE large');
+}
+
+# rows equal to each other, more than a list should have
+sql(<<'SQL');
+CREATE TABLE same (id serial PRIMARY KEY, v vector(80), b bit(80));
+CREATE INDEX same_v ON same USING ivfflat (v) WITH (lists = 20);
+CREATE INDEX same_b ON same USING ivfflat (b bit_jaccard_ops) WITH (lists = 20);
+INSERT INTO same (v, b) SELECT random_vector(80, 7), (5::bit(3) || 0::bit(77))::bit(80) FROM generate_series(1, 2000);
+SQL
+sql('VACUUM same') for 1 .. 3;
+is_sound('same', 'same_v', 'v <-> random_vector(80, 5)', '2000 equal rows');
+is_sound('same', 'same_b', 'b <%> 1::bit(80)', '2000 equal bits');
+my $size = sql("SELECT pg_relation_size('same_v') + pg_relation_size('same_b')");
+sql('VACUUM same') for 1 .. 3;
+is(sql("SELECT pg_relation_size('same_v') + pg_relation_size('same_b')"), $size,
+	'2000 equal rows: vacuum comes to rest');
+
 $node->stop;
 unlike(slurp_file($node->logfile), qr/WARNING|leak|PANIC|TRAP|terminated by signal/,
 	'nothing but errors in the log');
