@@ -52,6 +52,7 @@ REINDEX INDEX item_v;
 SELECT count(*) FROM (SELECT id FROM item ORDER BY v <-> '[7,7,7]') q;
 DROP TABLE item;
 CREATE TABLE item (v vector(2000));
+INSERT INTO item SELECT random_vector(2000, g) FROM generate_series(1, 1000) g;
 SET maintenance_work_mem = '1MB';
 CREATE INDEX item_v ON item USING ivfflat (v vector_l2_ops) WITH (lists = 1000);
 RESET maintenance_work_mem;

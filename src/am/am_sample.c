@@ -127,6 +127,7 @@ am_sample(AmSample *sample)
 	if (read < nblocks && s.seen < sample->room / 2)
 		read = sample_blocks(&s, nblocks);
 
+	sample->whole = read >= nblocks;
 	sample->rows = read > 0 ? s.seen * nblocks / read : 0;
 	sample->value_mean = s.seen > 0 ? (Size) (s.value_bytes / s.seen) : 0;
 	MemoryContextDelete(s.context);

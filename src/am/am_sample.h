@@ -30,6 +30,7 @@ typedef struct AmSample
 	/* results */
 	int			nrows;			/* stored */
 	double		rows;			/* of the table, with a value; estimated */
+	bool		whole;			/* all of it was read: rows is exact */
 	Size		value_mean;		/* bytes of a plain value; estimated */
 	Size		value_most;
 } AmSample;

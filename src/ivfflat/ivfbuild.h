@@ -70,6 +70,7 @@ typedef struct IvfBuild
 	MemoryContext context;
 	MemoryContext train_context;	/* until centroids are made */
 	double		table_rows;		/* estimated */
+	double		most_rows;		/* more than this are not expected */
 	Size		limit;			/* maintenance_work_mem */
 	int			sort_memory;	/* kB that centroids leave of it */
 

@@ -505,7 +505,9 @@ begin_check(Relation rel, AmReport *report)
 	check->part_page = palloc(BLCKSZ);
 	check->list_page = palloc(BLCKSZ);
 	check->page = palloc(BLCKSZ);
-	bytes = sizeof(float) * (Size) check->index->params.dim;
+	/* plain values may have a thousand million dimensions, and need none of these */
+	bytes = check->index->params.space == IVF_SPACE_FLOAT ?
+		sizeof(float) * (Size) check->index->params.dim : 0;
 	check->floats = palloc(bytes);
 	check->nav = palloc(bytes);
 	check->origin = palloc0(bytes);

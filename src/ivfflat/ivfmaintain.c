@@ -294,6 +294,7 @@ add_rewrite(Choice *choice, IvfRewrite *rewrites, int *n, const IvfListState *st
 	rewrite->rows = (uint32) Min(state->rows, PG_UINT32_MAX);
 	rewrite->fate = fate;
 	rewrite->span = 1;
+	rewrite->gaps = has_gaps(choice->survey, state);
 	rewrite->parts = (int) Min(Max(2, rint(state->rows / choice->mean)), IVF_MAX_LISTS / 2);
 	rewrite->parts = (int) Min(rewrite->parts, state->rows);
 	choice->taken[state->list] = true;

@@ -40,6 +40,7 @@ typedef struct IvfRewrite
 	IvfFate		fate;
 	int			parts;			/* IVF_FATE_SPLIT: how many */
 	int			span;			/* of it and of so many less one behind it, which are dropped */
+	bool		gaps;			/* worth writing anew for its gaps alone */
 
 	/* set by ivf_rewrite() */
 	uint32		list;			/* number in the directory */
@@ -76,7 +77,7 @@ extern float ivf_step_floats(IvfStep *step, int place, float *floats);
 extern const struct varlena *ivf_step_plain(IvfStep *step, int place);
 
 /* ivftargets.c */
-extern void ivf_make_targets(IvfStep *step);
+extern bool ivf_make_targets(IvfStep *step);
 
 /* ivfmaintain.c */
 extern void ivf_maintain(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);

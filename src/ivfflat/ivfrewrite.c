@@ -547,7 +547,8 @@ begin_step(IvfStep *step)
 /*
  * ivf_rewrite
  *		Write n lists of the current directory anew, in the current memory
- *		context, which the caller resets.
+ *		context, which the caller resets.  Does nothing if they would come out as
+ *		they are.
  *
  * For VACUUM, which holds the lock on the table that keeps others of its kind
  * away.  Inserts and scans go on; inserts wait for a moment at the end.
@@ -561,7 +562,8 @@ ivf_rewrite(Relation rel, IvfRewrite *rewrites, int n)
 
 	begin_step(&step);
 	find_lists(&step);
-	ivf_make_targets(&step);
+	if (!ivf_make_targets(&step))
+		return;
 	ivf_assign_begin(&step.build, NULL, Max(maintenance_work_mem / 2, 64));
 	for (int i = 0; i < n; i++)
 		take_list(&step, &rewrites[i]);

@@ -197,6 +197,24 @@ split(IvfStep *step, const IvfRewrite *rewrite)
 	return n;
 }
 
+/* whether a target has the centroid that the list has: its rows are all equal */
+static bool
+same_center(const IvfStep *step, const IvfRewrite *rewrite, int target)
+{
+	const IvfCentroids *c = &step->build.centroids;
+	int			dim = step->index->params.dim;
+	Size		size;
+	const uint8 *record = ivf_list_record(step->index, step->directory, step->rel,
+										  rewrite->list, step->room, &size);
+
+	record += sizeof(IvfListRecord);
+	size -= Min(size, sizeof(IvfListRecord));
+	if (c->centers != NULL)
+		return memcmp(record, c->centers + (Size) target * dim, sizeof(float) * dim) == 0;
+	return size >= VARSIZE(c->values[target]) &&
+		memcmp(record, c->values[target], VARSIZE(c->values[target])) == 0;
+}
+
 /* what places rows among the targets */
 static void
 make_area(IvfStep *step)
@@ -220,13 +238,16 @@ make_area(IvfStep *step)
  *		Choose the lists to be, step->build.centroids, and for each list that is
  *		written anew its own, if its centroid stays.
  *
- * There is at least one; a list that cannot be split stays.
+ * There is at least one; a list that cannot be split stays.  Returns whether
+ * anything changes by that: a long list of equal rows shall not be written anew
+ * by every vacuum.
  */
-void
+bool
 ivf_make_targets(IvfStep *step)
 {
 	IvfCentroids *c = &step->build.centroids;
 	Size		most = 0;
+	bool		changes = false;
 
 	for (int i = 0; i < step->nrewrites; i++)
 		most += step->rewrites[i].fate == IVF_FATE_SPLIT ? Max(1, step->rewrites[i].parts) : 1;
@@ -245,10 +266,13 @@ ivf_make_targets(IvfStep *step)
 
 		CHECK_FOR_INTERRUPTS();
 		rewrite->target = -1;
+		changes |= rewrite->fate == IVF_FATE_DROP || rewrite->fate == IVF_FATE_PACK ||
+			rewrite->gaps;
 		if (rewrite->fate == IVF_FATE_DROP)
 			continue;
 		if (rewrite->fate == IVF_FATE_SPLIT)
 			n = split(step, rewrite);
+		changes |= n > 1 || (n == 1 && !same_center(step, rewrite, c->nlists));
 		if (n == 0 && keep_center(step, rewrite, c->nlists))
 		{
 			rewrite->target = c->nlists;
@@ -263,6 +287,7 @@ ivf_make_targets(IvfStep *step)
 		step->rewrites[0].target = 0;
 		c->nlists = 1;
 	}
-	if (c->centers != NULL)
+	if (changes && c->centers != NULL)
 		make_area(step);
+	return changes;
 }

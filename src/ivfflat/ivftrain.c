@@ -77,6 +77,7 @@ count_table(IvfBuild *build, Size *value_bytes)
 
 	am_sample(&sample);
 	build->table_rows = sample.rows;
+	build->most_rows = sample.whole ? sample.rows : sample.rows * 1.2 + 1000;
 	*value_bytes = sample.value_mean;
 }
 
@@ -88,6 +89,13 @@ wanted_lists(const IvfBuild *build)
 {
 	return build->index.params.lists > 0 ? (int) build->index.params.lists :
 		ivf_lists_for(build->table_rows);
+}
+
+/* lists to make room for: each needs a row of its own */
+static int
+possible_lists(const IvfBuild *build)
+{
+	return (int) Max(1, Min(wanted_lists(build), build->most_rows));
 }
 
 /* memory for centroids in nav space beside the area */
@@ -118,7 +126,7 @@ sample_rows(const IvfBuild *build, int lists)
 	Size		least = cluster_area_size(&config) + centers_size(build, lists);
 	Size		row;
 
-	rows = Min(rows, build->table_rows * 1.2 + 1000);
+	rows = Min(rows, build->most_rows);
 	config.rows = lists + 1000;
 	row = (cluster_area_size(&config) + centers_size(build, lists) - least) / 1000 + 1;
 	if (least > build->limit)
@@ -202,8 +210,8 @@ static void
 train_floats(IvfBuild *build, const QuantConfig *quant_config)
 {
 	IvfCentroids *c = &build->centroids;
-	int			wanted = wanted_lists(build);
-	ClusterConfig config = cluster_config(build, sample_rows(build, wanted), wanted);
+	int			lists = possible_lists(build);
+	ClusterConfig config = cluster_config(build, sample_rows(build, lists), lists);
 	ClusterRun	run = {.tick = ivf_build_tick};
 	AmSample	sample = new_sample(build, config.rows);
 	Rows		rows = {.index = &build->index};
@@ -219,7 +227,7 @@ train_floats(IvfBuild *build, const QuantConfig *quant_config)
 	train_model(build, quant_config, rows.floats, sample.nrows);
 	c->nlists = sample.nrows > 0 ? cluster_train(c->area, sample.nrows, &run) : 0;
 	if (build->index.params.lists > 0)
-		report_little_data(c->nlists, wanted);
+		report_little_data(c->nlists, wanted_lists(build));
 	if (c->nlists > 0)
 		map_centers(build);
 }
@@ -230,21 +238,21 @@ static void
 train_values(IvfBuild *build, Size value_bytes)
 {
 	IvfCentroids *c = &build->centroids;
-	int			wanted = wanted_lists(build);
-	double		room = Max(ROWS_PER_CENTROID * (double) wanted, LEAST_ROWS);
+	int			lists = possible_lists(build);
+	double		room = Max(ROWS_PER_CENTROID * (double) lists, LEAST_ROWS);
 	double		memory = (double) build->limit / (value_bytes + 128);
 	AmSample	sample;
 	Rows		rows = {.index = &build->index, .context = build->context};
 
-	room = Min(room, build->table_rows * 1.2 + 1000);
-	if (memory < wanted)
+	room = Min(room, build->most_rows);
+	if (memory < lists)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("memory required is %zu MB, maintenance_work_mem is %d MB",
-						((Size) wanted * (value_bytes + 128) >> 20) + 1,
+						((Size) lists * (value_bytes + 128) >> 20) + 1,
 						maintenance_work_mem / 1024),
 				 errhint("Increase maintenance_work_mem, or build with fewer lists.")));
-	sample = new_sample(build, (int) Max(Min(room, memory), wanted));
+	sample = new_sample(build, (int) Max(Min(room, memory), lists));
 	rows.values = MemoryContextAllocZero(build->train_context,
 										 mul_size(sizeof(struct varlena *), sample.room));
 	sample.store = store_row;
@@ -253,11 +261,11 @@ train_values(IvfBuild *build, Size value_bytes)
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_TRAIN);
 	c->values = MemoryContextAllocZero(build->train_context,
-									   mul_size(sizeof(struct varlena *), wanted));
+									   mul_size(sizeof(struct varlena *), lists));
 	c->nlists = sample.nrows > 0 ?
-		ivf_cluster_values(build, rows.values, sample.nrows, wanted, c->values) : 0;
+		ivf_cluster_values(build, rows.values, sample.nrows, lists, c->values) : 0;
 	if (build->index.params.lists > 0)
-		report_little_data(c->nlists, wanted);
+		report_little_data(c->nlists, wanted_lists(build));
 }
 
 /*--- centroids from a table ----------------------------------------------*/

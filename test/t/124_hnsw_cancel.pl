@@ -7,6 +7,7 @@ use warnings FATAL => 'all';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use VecextAttack;
 use VecextTest;
 
 my $moments = $ENV{VECEXT_LONG} ? 100 : 10;
@@ -27,58 +28,12 @@ CREATE INDEX target_v ON target USING hnsw (v vector_l2_ops);
 CREATE INDEX target_w ON target USING hnsw (w vector_l1_ops);
 SQL
 
-# files of relations that no catalog entry names, and of temporary data
-sub stray_files
-{
-	return $node->safe_psql('postgres', <<'SQL');
-SELECT string_agg(name, ' ') FROM (
-	SELECT f AS name FROM pg_ls_dir('base/' || (SELECT oid FROM pg_database WHERE datname = 'postgres')) f
-	WHERE f ~ '^[0-9]+$' AND pg_filenode_relation(0, f::oid) IS NULL
-		-- of a mapped catalog, or kept until the next checkpoint as an empty file
-		AND (pg_stat_file('base/' || (SELECT oid FROM pg_database WHERE datname = 'postgres') || '/' || f)).size > 0
-		AND f::oid >= 16384
-	UNION ALL
-	SELECT f FROM pg_ls_dir('base/pgsql_tmp', true, false) f) s
-SQL
-}
-
-# Runs the statement in one session, first to its end, then cancelled after
-# growing parts of that time.  Returns how often that came before the end.
-sub cancel_many
+# with settings before all, and undo after each attempt
+sub cancel_often
 {
 	my ($name, $settings, $statement, $undo) = @_;
-	# the second time, when all is in the caches; the fastest of both
-	my $clock = "SELECT 'TIME', 1000 * extract(epoch FROM clock_timestamp() - :'start');\n";
-	my $once = "SELECT clock_timestamp() AS start \\gset\n$statement;\n$clock" . ($undo ? "$undo;\n" : '');
-	my $times = $node->safe_psql('postgres', "$settings;\n$once$once");
-	my ($whole) = sort { $a <=> $b } $times =~ /^TIME\|(.*)$/mg;
-
-	my $script = "$settings;\n";
-	for my $moment (1 .. $moments)
-	{
-		# odd steps, so that repeated phases are not met at the same place
-		my $timeout = 1 + int($whole * (($moment * 0.618) - int($moment * 0.618)));
-		$script .= "SELECT clock_timestamp() AS start \\gset\n"
-		  . "SET statement_timeout = $timeout;\n$statement;\n\\set state :SQLSTATE\n"
-		  . "SET statement_timeout = 0;\n"
-		  . "SELECT 'STATE', :'state', 1000 * extract(epoch FROM clock_timestamp() - :'start') - $timeout;\n"
-		  . ($undo ? "$undo;\n" : '');
-	}
-	my ($rc, $out, $err) = $node->psql('postgres', $script, on_error_stop => 0);
-	my @state = map { [ split /\|/ ] } $out =~ /^STATE\|(.*)$/mg;
-	is(scalar(@state), $moments, "$name: the session lives");
-	is(join(' ', grep { !/^(00000|57014)$/ } map { $_->[0] } @state), '', "$name: done or cancelled");
-	my @late = sort { $b <=> $a } map { $_->[1] } grep { $_->[0] eq '57014' } @state;
-	cmp_ok(scalar(@late), '>', 0, "$name: " . @late . " of $moments were cancelled");
-	# a second is the aim; other tests run on this machine
-	cmp_ok($late[0] // 0, '<', 3000, "$name: soon, at most " . int($late[0] // 0) . ' ms late');
-	is(stray_files(), '', "$name: no file is left");
-	is($node->safe_psql('postgres', <<'SQL'), '', "$name: no lock and no worker is left");
-SELECT pid, backend_type FROM pg_stat_activity WHERE backend_type IN ('client backend', 'parallel worker')
-	AND pid <> pg_backend_pid() AND state <> 'idle'
-UNION ALL SELECT pid, relation::regclass::text FROM pg_locks WHERE locktype IN ('relation', 'extend', 'page', 'advisory')
-	AND pid <> pg_backend_pid();
-SQL
+	cancel_many($node, $name, $statement, settings => $settings, undo => $undo,
+		moments => $moments);
 	return;
 }
 
@@ -93,17 +48,17 @@ for my $build (
 	[ 'build of long values', 'SET max_parallel_maintenance_workers = 1',
 		'CREATE INDEX item_x ON item USING hnsw (w vector_l1_ops)' ])
 {
-	cancel_many(@$build, $drop);
+	cancel_often(@$build, $drop);
 }
 
 # an invalid index stays, as with any access method, and takes inserts
-cancel_many('concurrent build', 'SET max_parallel_maintenance_workers = 0',
+cancel_often('concurrent build', 'SET max_parallel_maintenance_workers = 0',
 	'CREATE INDEX CONCURRENTLY item_x ON item USING hnsw (v vector_l2_ops)', $drop);
 $node->safe_psql('postgres', 'CREATE INDEX item_x ON item USING hnsw (v vector_l2_ops)');
 is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('item_x', true)"), '',
 	'a build that is left alone is sound');
 
-cancel_many('insert', 'SET work_mem = 4096',
+cancel_often('insert', 'SET work_mem = 4096',
 	'INSERT INTO target (v, w) SELECT v, w FROM item WHERE id <= 1200');
 is($node->safe_psql('postgres', <<'SQL'), '', 'insert: both indexes are sound but for links');
 SELECT c.* FROM (VALUES ('target_v'), ('target_w')) i(name),
@@ -116,15 +71,15 @@ SELECT c.* FROM (VALUES ('target_v'), ('target_w')) i(name),
 SQL
 
 my $far = 'SET enable_seqscan = off; SET enable_sort = off; SET hnsw.max_scan_tuples = 1000000';
-cancel_many('scan', $far, <<'SQL');
+cancel_often('scan', $far, <<'SQL');
 SELECT count(n.id) FROM generate_series(1, 100) g, LATERAL
 	(SELECT id FROM item ORDER BY v <-> random_vector(48, g) LIMIT 5 + g) n
 SQL
-cancel_many('scan to the end', $far, <<'SQL');
+cancel_often('scan to the end', $far, <<'SQL');
 SELECT count(n.id) FROM generate_series(1, 8) g, LATERAL
 	(SELECT id FROM item WHERE id % 999 = g ORDER BY v <-> random_vector(48, g) LIMIT 4000) n
 SQL
-cancel_many('check', 'SET work_mem = 4096', <<'SQL');
+cancel_often('check', 'SET work_mem = 4096', <<'SQL');
 SELECT count(*) FROM (VALUES ('target_v'), ('target_w'), ('item_x')) i(name), generate_series(1, 10),
 	vecext_index_check(i.name::regclass, true) c
 SQL

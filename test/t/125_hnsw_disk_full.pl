@@ -10,6 +10,7 @@ use warnings FATAL => 'all';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use VecextAttack;
 use VecextTest;
 
 my $rows = 5000;
@@ -23,28 +24,6 @@ CREATE TABLE source AS SELECT g AS id, random_vector(48, g) AS v FROM generate_s
 CREATE TABLE item (id integer PRIMARY KEY, v vector(48));
 INSERT INTO item SELECT * FROM source WHERE id <= $rows;
 SQL
-my $postmaster = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
-
-# largest file that sessions and workers started from now on may write
-sub limit_files
-{
-	my ($bytes) = @_;
-	# whole pages
-	$bytes -= $bytes % 8192 if $bytes ne 'unlimited';
-	system_or_bail('prlimit', "--pid=$postmaster", "--fsize=$bytes:");
-	return;
-}
-
-# runs it to an error that tells of the disk
-sub is_full
-{
-	my ($sql, $name) = @_;
-	my ($rc, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$sql");
-	isnt($rc, 0, "$name: fails");
-	like($err, qr/ERROR:  (53100: could not|XX000: could not (extend|write).*File too large)/,
-		"$name: says why");
-	return;
-}
 
 sub is_sound
 {
@@ -94,9 +73,9 @@ for my $case (
 	my $before = size_of_database();
 	for my $part (0.4, 0.6, 0.97)
 	{
-		limit_files(int($part * $size));
-		is_full("$set; $create", "$name, $part of it");
-		limit_files('unlimited');
+		limit_files($node, int($part * $size));
+		is_full($node, "$set; $create", "$name, $part of it");
+		limit_files($node, 'unlimited');
 	}
 	cmp_ok(size_of_database() - $before, '<', 300_000, "$name: no file is left");
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_ls_dir('base/pgsql_tmp', true, false) f}),
@@ -109,8 +88,8 @@ is_sound('item_v', 'a build with room');
 # an insert can extend the index
 for my $part (1, 1.02, 1.06)
 {
-	limit_files(int($part * $size));
-	is_full(<<'SQL', "insert, $part of it");
+	limit_files($node, int($part * $size));
+	is_full($node, <<'SQL', "insert, $part of it");
 DO $$
 DECLARE next integer := (SELECT max(id) + 1 FROM item);
 BEGIN
@@ -121,19 +100,19 @@ BEGIN
 	END LOOP;
 END $$
 SQL
-	limit_files('unlimited');
+	limit_files($node, 'unlimited');
 	is_sound('item_v', "insert, $part of it");
 	$node->safe_psql('postgres', 'INSERT INTO item SELECT * FROM source WHERE id > (SELECT max(id) FROM item) ORDER BY id LIMIT 30');
 }
 is_sound('item_v', 'inserts with room again');
 is(bytes_of('unused'), 0, 'blocks that failed attempts have left are in use now');
-limit_files(1_100_000);
+limit_files($node, 1_100_000);
 $node->safe_psql('postgres', 'DELETE FROM item WHERE id % 3 = 0');
 $node->safe_psql('postgres', 'VACUUM item');
 is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('item_v', true)"), '',
 	'a vacuum needs no room');
 $node->safe_psql('postgres', 'INSERT INTO item SELECT * FROM source WHERE id % 3 = 0 AND id <= 2000');
-limit_files('unlimited');
+limit_files($node, 'unlimited');
 is_sound('item_v', 'inserts into the room it made');
 
 # --- a disk of 16 MB ----------------------------------------------------------
@@ -147,24 +126,6 @@ if ($disk eq '')
 	exit;
 }
 
-# leaves so many bytes free
-sub fill_disk
-{
-	my ($free) = @_;
-	my $chunk = "\1" x 4096;
-	my $all = 0;
-
-	open(my $file, '>', "$disk/filler") or die "filler: $!";
-	while (defined(my $n = syswrite($file, $chunk)))
-	{
-		$all += $n;
-		last if $n < 4096;
-	}
-	truncate($file, $all > $free ? $all - $free : 0);
-	close($file);
-	return;
-}
-
 $node->safe_psql('postgres', 'REINDEX INDEX item_v');
 $size = $node->safe_psql('postgres', "SELECT pg_relation_size('item_v')");
 mkdir "$disk/space" or die "$disk/space: $!";
@@ -172,16 +133,16 @@ $node->safe_psql('postgres', "DROP INDEX item_v");
 $node->safe_psql('postgres', "CREATE TABLESPACE small LOCATION '$disk/space'");
 for my $part (0.1, 0.5, 0.9)
 {
-	fill_disk(int($part * $size));
-	is_full("SET max_parallel_maintenance_workers = " . ($part < 0.8 ? 0 : 2) . "; $create TABLESPACE small",
+	fill_disk($disk, int($part * $size));
+	is_full($node, "SET max_parallel_maintenance_workers = " . ($part < 0.8 ? 0 : 2) . "; $create TABLESPACE small",
 		"build on $part of the room");
 }
-fill_disk(2 * $size);
+fill_disk($disk, 2 * $size);
 $node->safe_psql('postgres', "$create TABLESPACE small");
 is_sound('item_v', 'build with room');
 
-fill_disk(100_000);
-is_full(<<'SQL', 'insert on a full disk');
+fill_disk($disk, 100_000);
+is_full($node, <<'SQL', 'insert on a full disk');
 DO $$
 DECLARE next integer := (SELECT max(id) + 1 FROM item);
 BEGIN
@@ -202,15 +163,15 @@ $node->safe_psql('postgres', 'INSERT INTO item SELECT * FROM source WHERE id % 4
 is_sound('item_v', 'inserts into the room it made');
 
 # a crash while the disk is full, as a full disk often ends
-is_full(<<'SQL', 'once more');
+is_full($node, <<'SQL', 'once more');
 INSERT INTO item SELECT id + 100000, v FROM source
 SQL
 $node->stop('immediate');
 $node->start;
 is_sound('item_v', 'after a crash on a full disk');
-is_full('REINDEX INDEX item_v', 'REINDEX without room');
+is_full($node, 'REINDEX INDEX item_v', 'REINDEX without room');
 is_sound('item_v', 'REINDEX without room');
-is_full('REINDEX INDEX CONCURRENTLY item_v', 'REINDEX CONCURRENTLY without room');
+is_full($node, 'REINDEX INDEX CONCURRENTLY item_v', 'REINDEX CONCURRENTLY without room');
 is_sound('item_v', 'REINDEX CONCURRENTLY without room');
 $node->safe_psql('postgres', 'DROP INDEX item_v_ccnew');
 unlink "$disk/filler";
