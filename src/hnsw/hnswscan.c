@@ -182,7 +182,8 @@ remember_batch(HnswScan *so)
 	for (int i = 0; i < so->next; i++)
 		hnsw_seen_lookup(so->seen, HnswSeenKey(&so->found[i]))->returned = true;
 	so->nfound -= so->next;
-	memmove(so->found, so->found + so->next, so->nfound * sizeof(HnswFound));
+	if (so->nfound > 0)			/* else there may be no array */
+		memmove(so->found, so->found + so->next, so->nfound * sizeof(HnswFound));
 	so->next = 0;
 	so->nready = 0;
 }
