@@ -243,11 +243,14 @@ static void
 copy_page(IvfScan *so, Current *current)
 {
 	const IvfShape *shape = &so->index->list;
-	Size		size = ivf_list_copy_size(shape, BufferGetPage(current->buffer));
+	Size		size;
 
-	if (current->copy == NULL)
-		current->copy = ivf_copy_list(shape, current->buffer,
-									  MemoryContextAlloc(so->pass_context, size));
+	/* the page is released only when there is a copy */
+	if (current->copy != NULL)
+		return;
+	size = ivf_list_copy_size(shape, BufferGetPage(current->buffer));
+	current->copy = ivf_copy_list(shape, current->buffer,
+								  MemoryContextAlloc(so->pass_context, size));
 }
 
 /* keep a row if it is wanted */
