@@ -71,7 +71,7 @@ RESET ivfflat.iterative_scan;
 DROP INDEX item_v;
 SELECT pg_temp.run('CREATE INDEX ON item USING ivfflat (v vector_l2_ops) WITH (centroids = ''apart.nothing'')');
 SELECT pg_temp.run('CREATE INDEX ON item USING ivfflat (v vector_l2_ops) WITH (centroids = ''"'')');
-SELECT pg_temp.run('CREATE INDEX ON item USING ivfflat (v vector_cosine_ops) WITH (centroids = ''item'')');
+SELECT pg_temp.run('CREATE INDEX ON item USING ivfflat (v vector_cosine_ops) WITH (centroids = ''public.item'')');
 INSERT INTO apart.mine VALUES (NULL);
 SELECT pg_temp.run('CREATE INDEX ON item USING ivfflat (v vector_l2_ops) WITH (centroids = ''apart.mine'')');
 TRUNCATE apart.mine;

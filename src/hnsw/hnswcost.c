@@ -228,6 +228,15 @@ hnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_c
 		*startup += exact_cost(root, path);
 		*total += exact_cost(root, path);
 	}
+	/*
+	 * Rows that wait in the executor's queue lose their address in it, of which
+	 * FOR UPDATE makes use: it would lock others.
+	 */
+	if (shape.recheck && root->parse->rowMarks != NIL)
+	{
+		*startup = *total = NEVER;
+		path_disable_compat(&path->path, 3);
+	}
 	*selectivity = costs.indexSelectivity;
 	*correlation = 0;
 	*pages = shape.pages;

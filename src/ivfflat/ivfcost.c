@@ -59,6 +59,7 @@ typedef struct Shape
 	double		record_operators;	/* to refine one row */
 	double		record_pages;
 	double		page_cost;		/* of one page, cached or not */
+	bool		recheck;		/* rows are returned by lower bounds */
 } Shape;
 
 /* from the catalogs and the settings */
@@ -84,6 +85,7 @@ shape_of_index(Oid indexoid, Shape *shape)
 		quantizer = LIST_NONE;
 	else if (quantizer < 0)
 		quantizer = dim < 64 ? LIST_NONE : LIST_RABITQ;
+	shape->recheck = quantizer != LIST_NONE && options != NULL && options->refine > REFINE_FULL;
 	shape->center_operators = metric->type->to_floats == NULL ? value : dim / BITS_PER_OPERATOR;
 	shape->record_operators = value;
 	shape->record_pages = 1 + dim * sizeof(float) / BLCKSZ;
@@ -183,6 +185,12 @@ ivfcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_co
 		cost_of(&shape, shape.rows * shape.record_pages, shape.rows * shape.record_operators) +
 		shape.rows * (cpu_index_tuple_cost +
 					  2 * log2(Max(shape.rows, 2)) * cpu_operator_cost);
+	/* rows that wait in the executor's queue lose the address that locks need */
+	if (shape.recheck && root->parse->rowMarks != NIL)
+	{
+		*startup = *total = NEVER;
+		path_disable_compat(&path->path, 3);
+	}
 	*selectivity = costs.indexSelectivity;
 	*correlation = 0;
 	*pages = shape.pages;
