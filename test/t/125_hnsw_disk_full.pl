@@ -180,7 +180,10 @@ $node->safe_psql('postgres', 'VACUUM item');
 is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('item_v', true)"), '',
 	'and a vacuum with room leaves nothing to do');
 $node->safe_psql('postgres', 'INSERT INTO item SELECT id + 200000, v FROM source WHERE id <= 3000');
-cmp_ok(bytes_of('unused'), '<=', $left, 'and no more of them after all that');
+# inserts add a sixteenth of the index; what one left unfinished, the next uses
+my $segment = $node->safe_psql('postgres', "SELECT pg_relation_size('item_v') / 16 + 65536");
+cmp_ok(bytes_of('unused'), '<=', $left > $segment ? $left : $segment,
+	'no more than one unfinished segment after all that');
 is_sound('item_v', 'inserts with room');
 $node->safe_psql('postgres', 'REINDEX INDEX CONCURRENTLY item_v');
 is_sound('item_v', 'REINDEX CONCURRENTLY with room');
