@@ -17,7 +17,7 @@ COLORS = {
     "pgvector/hnsw": "#c8442c", "pgvector/hnsw-half": "#e07b4f", "pgvector/hnsw-bit": "#eba983",
     "pgvector/ivfflat": "#b5830b", "pgvector/ivfflat-half": "#d9b04a", "pgvector/exact": "#c8442c",
     "hnswlib/hnsw": "#555555", "faiss/hnsw": "#7b4fa0", "faiss/ivfflat": "#a07fc0",
-    "faiss/ivfpq": "#c5b0d9"}
+    "faiss/ivfpq": "#c5b0d9", "faiss/ivfflat_sqrt": "#c0a0d8"}
 SPARE = "#888888"
 
 

@@ -157,7 +157,7 @@ def chosen(wanted, available):
     for pair in pairs():
         here = []
         for method in pair:
-            if wanted and not any(matches(method, name) for name in wanted):
+            if wanted and not any(matches(method.name, w) for w in wanted):
                 continue
             if method.peer not in available:
                 missing.append(f"{method.name}: the extension is not installed")
@@ -170,8 +170,9 @@ def chosen(wanted, available):
     return kept, missing
 
 
-def matches(method, name):
+def matches(name, wanted):
     """"hnsw", "pgvector/hnsw" and "pgvector" name a method; "hnsw*" all that begin so."""
-    if name.endswith("*"):
-        return method.name.startswith(name[:-1]) or method.kind.startswith(name[:-1])
-    return name in (method.name, method.kind, method.peer)
+    peer, kind = name.split("/")
+    if wanted.endswith("*"):
+        return name.startswith(wanted[:-1]) or kind.startswith(wanted[:-1])
+    return wanted in (name, kind, peer)

@@ -370,7 +370,7 @@ class Run:
         wanted = self.args.methods or self.profile.methods
         cores = 1 + max(self.profile.workers, default=0)
         for name in sorted(outside.available()[0]):
-            if wanted and not any(w in (name, name.split("/")[0]) for w in wanted):
+            if wanted and not any(methods.matches(name, w) for w in wanted):
                 continue
             for threads in sorted({1, cores}, reverse=True):
                 if threads == cores or not self.profile.quick:
