@@ -29,6 +29,7 @@
 #include "graph/graph.h"
 #include "graph/search.h"
 #include "kernels/distance.h"
+#include "vectors.h"
 
 #define PAGE_SIZE		8192
 #define PAGE_HEADER		24
