@@ -96,11 +96,16 @@ def recall_panels(figures, keys, k=10, clients=1):
     return fig
 
 
+def short(value):
+    """Three digits, or the whole number."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def bar_axes(axes, values, title):
     """Horizontal bars with their numbers; values is {method: number}."""
     methods = in_order(values)[::-1]
     bars = axes.barh(methods, [values[m] for m in methods], color=[color(m) for m in methods])
-    axes.bar_label(bars, [f"{values[m]:.3g}" for m in methods], padding=3, fontsize=8)
+    axes.bar_label(bars, [short(values[m]) for m in methods], padding=3, fontsize=8)
     axes.set_title(title, fontsize=9)
     axes.margins(x=0.15)
     axes.grid(axis="y", visible=False)
@@ -157,7 +162,7 @@ def workers_chart(figures, key):
     axes.set_yscale("log")
     axes.set_xticks(sorted({w + 1 for _, w in builds}))
     axes.set_title(label_of(figures.data[key]))
-    axes.legend(fontsize=8)
+    fig.legend(loc="outside right center", fontsize=8)
     return fig
 
 
