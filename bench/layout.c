@@ -16,15 +16,8 @@
  *-------------------------------------------------------------------------
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <time.h>
 
 #include "graph/graph.h"
 #include "graph/search.h"
