@@ -41,6 +41,7 @@ OBJS = \
 	src/graph/graph.o \
 	src/graph/build.o \
 	src/graph/finish.o \
+	src/graph/entries.o \
 	src/graph/slot.o \
 	src/graph/search.o \
 	src/types/common.o \

@@ -44,6 +44,9 @@ typedef struct Options
 	int			limit;
 	int			repeat;			/* runs of which the fastest counts */
 	bool		raw;
+	bool		fixed_entries;
+	const char *searches;		/* values of ef_search to measure, instead of a sweep */
+	int			seed;			/* of model and levels */
 	const char *cache;
 	RefineKind	kind;
 } Options;
@@ -125,9 +128,10 @@ insert_rows(void *arg)
 static QuantModel *
 train(const Vectors *base, const Options *options, QuantMetric metric)
 {
-	QuantConfig config = {base->dim, metric, options->nav_bits, options->sketch_dims, 42};
+	QuantConfig config = {base->dim, metric, options->nav_bits, options->sketch_dims,
+	(uint64_t) options->seed + 42};
 	QuantModel *model;
-	uint64_t	state = 7;
+	uint64_t	state = (uint64_t) options->seed + 7;
 	int			nrows = quant_sample_rows(&config);
 	float	   *sample;
 	void	   *scratch;
@@ -175,7 +179,7 @@ finish_graph(Build *build)
 static void
 build_graph(Build *build, const Options *options, const Vectors *base, QuantModel *model)
 {
-	GraphParams params = {options->m, options->ef_construction, 1, 13};
+	GraphParams params = {options->m, options->ef_construction, (uint64_t) options->seed + 1, 13};
 	GraphMetric metric = {model, nav_code_size(model->dim, quant_build_bits(model)),
 		pair_distance, pair_equal};
 	pthread_t	thread[64];
@@ -216,7 +220,10 @@ typedef struct Pages
 	uint32_t	first_refine;
 	uint32_t	npages;
 	size_t		refine_bytes;
-	uint32_t	entry_page;
+	uint8_t    *entries;		/* entry slots, a copy as each backend has */
+	uint32_t   *entry_node;		/* of the graph */
+	uint32_t	nentries;
+	int			nslots;
 	int			spin;			/* of a pin */
 	uint32_t   *buffer;			/* hash table: block to descriptor */
 	uint32_t	buffer_mask;
@@ -404,36 +411,50 @@ project_nodes(const Pages *pages, const Build *build, const uint32_t *order)
 	return coords;
 }
 
-/* the nodes of the highest levels, spread over the entry slot */
+/* the nodes searches start from, in as many entry slots as they take */
 static void
 write_entry(Pages *pages, const Build *build, const uint32_t *place, const float *coords)
 {
 	const QuantModel *model = build->model;
-	const Graph *graph = &build->graph;
-	uint8_t    *entry = pages->image + (size_t) pages->entry_page * PAGE_SIZE + PAGE_HEADER;
 	float	   *origin = calloc((size_t) model->sketch_dims + 1, sizeof(float));
-	int			nlinks = build->options->entries;
-	int			n = 0;
+	int			room = entry_room(pages->layout.ngroups, PAGE_SIZE - PAGE_HEADER);
 
-	while (entry_size(pages->layout.ngroups, nlinks) > PAGE_SIZE - PAGE_HEADER)
-		nlinks -= SKETCH_ALIGN;
-	entry_init(entry, pages->layout.ngroups, nlinks);
-	for (int level = GRAPH_MAX_LEVEL; level >= 0 && n < nlinks; level--)
+	for (uint32_t i = 0; i < pages->nentries; i++)
 	{
-		for (uint32_t node = 0; node < pages->nnodes && n < nlinks; node++)
-		{
-			SketchEdge	edge;
+		uint8_t    *entry = pages->entries + (size_t) (i / (uint32_t) room) * PAGE_SIZE;
+		uint32_t	to = place[pages->entry_node[i]];
+		SketchEdge	edge;
 
-			if (graph_level(graph, node) != level)
-				continue;
-			sketch_encode(model, origin,
-						  coords + (size_t) place[node] * (size_t) model->sketch_dims,
-						  nav_edge_from_origin(nav_slot(pages, place[node]) +
-											   pages->layout.code_offset), &edge);
-			entry_set_link(entry, pages->layout.ngroups, n++, place[node], &edge);
-		}
+		if (i % (uint32_t) room == 0)
+			entry_init(entry, pages->layout.ngroups, room);
+		sketch_encode(model, origin, coords + (size_t) to * (size_t) model->sketch_dims,
+					  nav_edge_from_origin(nav_slot(pages, to) + pages->layout.code_offset),
+					  &edge);
+		entry_set_link(entry, pages->layout.ngroups, (int) i % room, to, &edge);
 	}
 	free(origin);
+}
+
+/* choose them, when the graph is finished and ordered */
+static void
+choose_entries(Pages *pages, Build *build, const uint32_t *order)
+{
+	uint32_t	first = (uint32_t) build->options->entries;
+	uint32_t	room = (uint32_t) entry_room(pages->layout.ngroups, PAGE_SIZE - PAGE_HEADER);
+	uint32_t	most = build->options->fixed_entries ? first : room * ENTRY_MAX_SLOTS;
+	void	   *memory = get_memory(graph_worker_size(&build->graph.params));
+	double		start = seconds(CLOCK_PROCESS_CPUTIME_ID);
+	GraphWorker worker;
+
+	graph_worker_init(&worker, &build->graph, memory);
+	first = first < room ? first : room;
+	pages->entries = get_memory((size_t) ENTRY_MAX_SLOTS * PAGE_SIZE);
+	pages->entry_node = malloc((size_t) room * ENTRY_MAX_SLOTS * sizeof(uint32_t));
+	pages->nentries = graph_entries(&worker, pages->layout.links, order, first, most,
+									pages->entry_node, no_tick);
+	pages->nslots = (int) ((pages->nentries + room - 1) / room);
+	printf("%u entries, %.3f s\n", pages->nentries, seconds(CLOCK_PROCESS_CPUTIME_ID) - start);
+	munmap(memory, graph_worker_size(&build->graph.params));
 }
 
 static void
@@ -483,8 +504,7 @@ lay_out_pages(Pages *pages, const Build *build, uint32_t *number)
 		number[i] = pages->nupper;
 		pages->nupper += (uint32_t) graph_level(graph, i);
 	}
-	pages->entry_page = 0;
-	pages->first_nav = 1;
+	pages->first_nav = 0;
 	pages->first_upper = pages->first_nav + (pages->nnodes - 1) / pages->nav_per_page + 1;
 	pages->first_refine = pages->first_upper + pages->nupper / pages->upper_per_page + 1;
 	pages->npages = pages->first_refine +
@@ -493,7 +513,7 @@ lay_out_pages(Pages *pages, const Build *build, uint32_t *number)
 }
 
 static void
-write_pages(Pages *pages, const Build *build)
+write_pages(Pages *pages, Build *build)
 {
 	const Graph *graph = &build->graph;
 	uint32_t	nnodes = graph_nodes(graph);
@@ -527,6 +547,7 @@ write_pages(Pages *pages, const Build *build)
 	if (pages->layout.ngroups > 0)
 	{
 		coords = project_nodes(pages, build, order);
+		choose_entries(pages, build, order);
 		write_entry(pages, build, place, coords);
 	}
 	write_links(pages, build, order, place, coords);
@@ -717,10 +738,7 @@ run_queries(Pages *pages, const Build *build, const Vectors *query, const float 
 		search_start(search, &pages->layout, prepared, ef, count);
 		if (pages->layout.ngroups > 0 && build->options->entries > 0)
 		{
-			pin_block(pages, pages->entry_page);
-			search_from_entry(search, pages->image + (size_t) pages->entry_page * PAGE_SIZE +
-							  PAGE_HEADER, PAGE_SIZE - PAGE_HEADER);
-			unpin_block(pages, pages->entry_page);
+			search_from_entry(search, pages->entries, PAGE_SIZE, pages->nslots);
 		}
 		else if (pages->upper_level > 0)
 			bench_descend(search, pages, pages->upper_entry, pages->upper_level);
@@ -802,13 +820,37 @@ sweep(Pages *pages, const Build *build, const Vectors *query, const float *exact
 		printf("recall@10 reaches %.4f only\n", last.recall);
 }
 
+/* recall and cost at given values of hnsw.ef_search: beam and records as of a scan */
+static void
+measure(Pages *pages, const Build *build, const Vectors *query, const float *exact)
+{
+	GraphSearch search;
+	QuantQuery *prepared;
+	const char *next = build->options->searches;
+
+	search_init(&search, 4096, 1000, get_memory(search_size(4096, 1000)));
+	prepared = quant_query_init(build->model, get_memory(quant_query_size(build->model)));
+	while (*next != '\0')
+	{
+		int			ef = atoi(next);
+		int			beam = pages->layout.ngroups > 0 ? 2 * ef + ef / 4 + 8 : ef + ef / 8 + 2;
+		Figures		f = best_run(pages, build, query, exact, &search, prepared, beam);
+
+		printf("ef_search %4d: recall %.4f, %.1f us, %.1f pages, %.1f hops\n",
+			   ef, f.recall, f.us, f.pages, f.hops);
+		next += strcspn(next, ",");
+		next += *next == ',';
+	}
+}
+
 static void
 usage(void)
 {
 	die("usage: layout [options] base query l2|ip|cosine\n"
 		"  --m N  --ef-construction N  --nav-bits N  --sketch-dims N (-1: none)  --untrained\n"
-		"  --threads N  --refine N (candidates)  --record full|half|int8  --entries N (0: descend)\n"
-		"  --pin-ns NS  --limit ROWS  --repeat N  --raw  --cache FOLDER");
+		"  --threads N  --refine N (candidates)  --record full|half|int8  --entries N (0: descend)  --fixed-entries\n"
+		"  --pin-ns NS  --limit ROWS  --repeat N  --raw  --cache FOLDER\n"
+		"  --ef-search N,N... (beams as in a scan, no sweep)  --seed N");
 }
 
 static void
@@ -819,7 +861,8 @@ parse_options(int argc, char **argv, Options *o)
 		{"sketch-dims", 1, NULL, 's'}, {"untrained", 0, NULL, 'u'}, {"threads", 1, NULL, 't'},
 		{"refine", 1, NULL, 'r'}, {"record", 1, NULL, 'k'}, {"entries", 1, NULL, 'e'},
 		{"pin-ns", 1, NULL, 'p'}, {"repeat", 1, NULL, 'n'}, {"limit", 1, NULL, 'l'}, {"raw", 0, NULL, 'w'},
-		{"cache", 1, NULL, 'c'}, {NULL, 0, NULL, 0}
+		{"cache", 1, NULL, 'c'}, {"ef-search", 1, NULL, 'x'}, {"seed", 1, NULL, 'S'},
+		{"fixed-entries", 0, NULL, 'F'}, {NULL, 0, NULL, 0}
 	};
 	int			c;
 
@@ -840,6 +883,9 @@ parse_options(int argc, char **argv, Options *o)
 			case 'l': o->limit = atoi(optarg); break;
 			case 'w': o->raw = true; break;
 			case 'c': o->cache = optarg; break;
+			case 'x': o->searches = optarg; break;
+			case 'F': o->fixed_entries = true; break;
+			case 'S': o->seed = atoi(optarg); break;
 			case 'k':
 				o->kind = strcmp(optarg, "half") == 0 ? REFINE_HALF :
 					strcmp(optarg, "int8") == 0 ? REFINE_INT8 : REFINE_FULL;
@@ -856,7 +902,8 @@ parse_options(int argc, char **argv, Options *o)
 int
 main(int argc, char **argv)
 {
-	Options		options = {16, 64, 0, 0, false, 1, 20, 128, 200, 100000000, 3, false, "build", REFINE_FULL};
+	Options		options = {16, 64, 0, 0, false, 1, 20, 248, 200, 100000000, 3, false, false, NULL, 0,
+	"build", REFINE_FULL};
 	const char *metric_name;
 	QuantMetric metric;
 	Vectors		base;
@@ -905,6 +952,9 @@ main(int argc, char **argv)
 		pages.spin += 20;
 	printf("pin %.0f ns\n", pin_cost(&pages));
 	code_recall(&pages, &build, &query, exact);
-	sweep(&pages, &build, &query, exact);
+	if (options.searches != NULL)
+		measure(&pages, &build, &query, exact);
+	else
+		sweep(&pages, &build, &query, exact);
 	return 0;
 }

@@ -97,11 +97,12 @@ prefetch_code(const Graph *graph, uint32_t id)
 }
 
 /*
- * Put a candidate into the sorted pool of at most ef; returns the new size
- * and in *place where it went, or ef if it is too far.
+ * graph_pool_insert
+ *		Put a candidate into the sorted pool of at most ef; returns the new size
+ *		and in *place where it went, or ef if it is too far.
  */
-static int
-pool_insert(GraphWorker *worker, int n, int ef, GraphNeighbor candidate, int *place)
+int
+graph_pool_insert(GraphWorker *worker, int n, int ef, GraphNeighbor candidate, int *place)
 {
 	GraphNeighbor *pool = worker->pool;
 	int			low = 0;
@@ -179,7 +180,7 @@ graph_search_level(GraphWorker *worker, const uint8_t *code, GraphNeighbor start
 			GraphNeighbor candidate = {node_distance(worker, code, fresh[i]), fresh[i]};
 			int			place;
 
-			n = pool_insert(worker, n, ef, candidate, &place);
+			n = graph_pool_insert(worker, n, ef, candidate, &place);
 			lowest = place < lowest ? place : lowest;
 		}
 		current = lowest <= current ? lowest : current + 1;

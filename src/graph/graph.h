@@ -138,6 +138,12 @@ extern size_t graph_order_scratch(const Graph *graph);
 extern void graph_order(const Graph *graph, int links, int nodes_per_page, uint32_t *order,
 						void *scratch, void (*tick) (void));
 
+/*--- where searches start: entries.c -------------------------------------*/
+
+extern uint32_t graph_entries(GraphWorker *worker, int links, const uint32_t *order,
+							  uint32_t first, uint32_t most, uint32_t *entries,
+							  void (*tick) (void));
+
 /*--- reading a graph nobody writes ---------------------------------------*/
 
 extern uint32_t graph_nodes(const Graph *graph);

@@ -154,6 +154,8 @@ node_distance(GraphWorker *worker, const uint8_t *code, uint32_t id)
 extern void graph_sort(GraphNeighbor *a, int n);
 extern int	graph_select(GraphWorker *worker, const GraphNeighbor *candidates, int n, int keep,
 						 GraphNeighbor *kept);
+extern int	graph_pool_insert(GraphWorker *worker, int n, int ef, GraphNeighbor candidate,
+							  int *place);
 extern int	graph_search_level(GraphWorker *worker, const uint8_t *code, GraphNeighbor start,
 							   int level, int ef);
 extern GraphNeighbor graph_descend(GraphWorker *worker, const uint8_t *code, GraphNeighbor start,

@@ -121,18 +121,15 @@ search_add_start(GraphSearch *search, uint32_t id, float distance)
 	search_add_candidate(search, id, distance);
 }
 
-/*
- * search_from_entry
- *		Start from the nearest few nodes of an entry slot of "size" bytes.
- */
-void
-search_from_entry(GraphSearch *search, const uint8_t *entry, size_t size)
+/* merge the links of an entry slot into the nearest few; returns how many those are */
+static int
+nearest_links(GraphSearch *search, const uint8_t *entry, size_t size, SearchCandidate *best,
+			  int nbest)
 {
 	float		estimate[ENTRY_MAX_LINKS];
-	SearchCandidate best[SEARCH_STARTS];
 	int			n = entry_estimate(search->query, entry, size, estimate);
-	int			nbest = 0;
 
+	search->nestimated += (uint32_t) n;
 	for (int i = 0; i < n; i++)
 	{
 		int			j;
@@ -146,7 +143,22 @@ search_from_entry(GraphSearch *search, const uint8_t *entry, size_t size)
 		best[j].distance = estimate[i];
 		best[j].id = entry_links(entry)[i];
 	}
-	search->nestimated += (uint32_t) n;
+	return nbest;
+}
+
+/*
+ * search_from_entry
+ *		Start from the nearest few nodes that n entry slots name, each "size"
+ *		bytes, one behind the other.
+ */
+void
+search_from_entry(GraphSearch *search, const uint8_t *entries, size_t size, int n)
+{
+	SearchCandidate best[SEARCH_STARTS];
+	int			nbest = 0;
+
+	for (int i = 0; i < n; i++)
+		nbest = nearest_links(search, entries + (size_t) i * size, size, best, nbest);
 	for (int i = 0; i < nbest; i++)
 		search_add_start(search, best[i].id, best[i].distance);
 }

@@ -74,7 +74,7 @@ extern void search_init(GraphSearch *search, int max_ef, int max_keep, void *mem
 extern void search_start(GraphSearch *search, const SlotLayout *layout, const QuantQuery *query,
 						 int ef, int keep);
 extern void search_start_level(GraphSearch *search, int ef);
-extern void search_from_entry(GraphSearch *search, const uint8_t *entry, size_t size);
+extern void search_from_entry(GraphSearch *search, const uint8_t *entries, size_t size, int n);
 extern void search_add_start(GraphSearch *search, uint32_t id, float distance);
 
 /* what follows serves search_tmpl.h */

@@ -184,6 +184,20 @@ entry_size(int ngroups, int nlinks)
 }
 
 /*
+ * entry_room
+ *		Links an entry slot of at most "size" bytes has room for.
+ */
+int
+entry_room(int ngroups, size_t size)
+{
+	int			nlinks = ENTRY_MAX_LINKS;
+
+	while (nlinks > 0 && entry_size(ngroups, nlinks) > size)
+		nlinks -= SKETCH_ALIGN;
+	return nlinks;
+}
+
+/*
  * entry_init
  *		Write an entry slot whose links lead nowhere.
  */
@@ -237,6 +251,22 @@ entry_clear_link(uint8_t *entry, int ngroups, int i)
 }
 
 /*
+ * entry_count
+ *		Links of an entry slot of "size" bytes; 0 if it is damaged.
+ */
+int
+entry_count(int ngroups, const uint8_t *entry, size_t size)
+{
+	int32_t		nlinks;
+
+	memcpy(&nlinks, entry, sizeof(nlinks));
+	if (ngroups == 0 || nlinks <= 0 || nlinks > ENTRY_MAX_LINKS || nlinks % SKETCH_ALIGN != 0 ||
+		entry_size(ngroups, nlinks) > size)
+		return 0;
+	return nlinks;
+}
+
+/*
  * entry_estimate
  *		Nav distances of the entry's links, at most ENTRY_MAX_LINKS; returns how
  *		many, 0 if the slot, of "size" bytes, is damaged.
@@ -244,15 +274,12 @@ entry_clear_link(uint8_t *entry, int ngroups, int i)
 int
 entry_estimate(const QuantQuery *query, const uint8_t *entry, size_t size, float *estimate)
 {
-	int			ngroups = query->table.ngroups;
+	int			nlinks = entry_count(query->table.ngroups, entry, size);
 	const uint8_t *offsets;
 	const uint8_t *scales;
-	int32_t		nlinks;
 	float		base;
 
-	memcpy(&nlinks, entry, sizeof(nlinks));
-	if (ngroups == 0 || nlinks <= 0 || nlinks > ENTRY_MAX_LINKS || nlinks % SKETCH_ALIGN != 0 ||
-		entry_size(ngroups, nlinks) > size)
+	if (nlinks == 0)
 		return 0;
 
 	/* the origin of nav space: the mean */

@@ -38,8 +38,8 @@
  *
  * The upper slots of a node follow each other, level 1 first.
  *
- * Entry slot: where every search with sketches starts, the sketched links
- * from the origin of nav space to chosen nodes
+ * Entry slots: where every search with sketches starts, the sketched links
+ * from the origin of nav space to chosen nodes; one does for most data
  *
  *	  0     4  nlinks       a multiple of SKETCH_ALIGN, at most 248
  *	  4     4  unused       zero
@@ -63,6 +63,7 @@
 
 #define LINK_NONE		UINT32_MAX
 #define ENTRY_MAX_LINKS	248
+#define ENTRY_MAX_SLOTS	32
 
 #define SLOT_TID_SIZE	6
 
@@ -160,7 +161,9 @@ extern void slot_clear_link(const SlotLayout *layout, uint8_t *slot, int i);
 extern void upper_init(const SlotLayout *layout, uint8_t *slot, uint32_t node, int level,
 					   const uint32_t *links, int nlinks, const uint8_t *code);
 
+extern int	entry_room(int ngroups, size_t size);
 extern size_t entry_size(int ngroups, int nlinks);
+extern int	entry_count(int ngroups, const uint8_t *entry, size_t size);
 extern void entry_init(uint8_t *entry, int ngroups, int nlinks);
 extern void entry_set_link(uint8_t *entry, int ngroups, int i, uint32_t id,
 						   const SketchEdge *edge);

@@ -94,9 +94,9 @@ typedef struct HnswIndex
 	SlotLayout	layout;
 	int			slots_per_page; /* nav slots */
 	int			uppers_per_page;	/* 0: an upper slot does not fit a page */
-	uint8_t    *entry;			/* copy of the entry slot, or NULL */
-	size_t		entry_bytes;
-	uint16		entry_version;	/* of the copy */
+	uint8_t    *entry;			/* copies of the entry slots, HNSW_PAGE_ROOM bytes each, if any */
+	int			nentries;		/* entry slots */
+	uint16		entry_version;	/* of the copies */
 
 	/* copies of what the metapage said when last read */
 	uint32		entry_upper;
@@ -110,6 +110,13 @@ typedef struct HnswIndex
 
 	uint32		insert_node;	/* where this backend took its last slot; 0: nowhere */
 } HnswIndex;
+
+/* the copy of the i-th entry slot */
+static inline uint8_t *
+hnsw_entry(const HnswIndex *index, int i)
+{
+	return index->entry + i * HNSW_PAGE_ROOM;
+}
 
 /* hnswindex.c: opening, addresses */
 extern HnswIndex *hnsw_open(Relation rel);

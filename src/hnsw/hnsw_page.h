@@ -48,7 +48,7 @@ typedef enum HnswPageKind
 {
 	HNSW_PAGE_META = 1,
 	HNSW_PAGE_MODEL,			/* bytes of the quantisation model */
-	HNSW_PAGE_ENTRY,			/* the entry slot of graph/slot.h */
+	HNSW_PAGE_ENTRY,			/* an entry slot of graph/slot.h */
 	HNSW_PAGE_NAV,				/* nav slots, from offset HNSW_PAGE_START */
 	HNSW_PAGE_REFINE,			/* a part of a segment's stream of records */
 	HNSW_PAGE_UPPER,			/* upper slots */
@@ -104,7 +104,7 @@ typedef struct HnswParams
 	uint16		refine;			/* RefineKind */
 	uint16		nav_bits;
 	uint16		sketch_bits;	/* 0: no sketches */
-	uint16		unused;
+	uint16		more_entries;	/* entry slots beyond the first */
 	uint32		exact_size;		/* bytes of an exact value kept in the slot */
 	uint32		slot_size;		/* these follow from the above; for checking */
 	uint32		upper_size;
@@ -120,13 +120,13 @@ typedef struct HnswMetaPageData
 	HnswParams	params;
 	BlockNumber model_start;	/* first model page; consecutive */
 	uint32		model_bytes;	/* 0: none */
-	BlockNumber entry_page;		/* the entry slot, or invalid */
+	BlockNumber entry_page;		/* the first entry slot, or invalid; consecutive */
 
 	/* hints */
 	uint32		entry_upper;	/* top level upper slot, or LINK_NONE */
 	uint32		entry_node;		/* any node, or LINK_NONE */
 	uint16		entry_level;	/* of entry_upper */
-	uint16		entry_version;	/* counts changes of the entry slot, wraps */
+	uint16		entry_version;	/* counts changes of the entry slots, wraps */
 	BlockNumber upper_hint;		/* an upper page with room, or invalid */
 	BlockNumber tids_hint;		/* a tids page with room, or invalid */
 	uint32		free_hint;		/* no slot of a lower node id is known to be free */

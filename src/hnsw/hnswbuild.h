@@ -137,6 +137,8 @@ typedef struct HnswBuild
 	uint32	   *upper;			/* number of a node's first upper slot */
 	BlockNumber *rest;			/* exact: first value page of the node at a place */
 	uint32	   *unit_tids;		/* first tids slot of each unit of nav pages */
+	uint32	   *entries;		/* leader: nodes searches start from */
+	uint32		nentries;
 	float	   *coords;			/* sketched coordinates, by node */
 
 	/* exact values */

@@ -446,8 +446,12 @@ check_h8(Check *check)
 		if (check->meta->model_start + i < check->nblocks)
 			check->kinds[check->meta->model_start + i] = HNSW_PAGE_MODEL;
 	}
-	if (check->meta->entry_page < check->nblocks)
-		check->kinds[check->meta->entry_page] = HNSW_PAGE_ENTRY;
+	for (uint32 i = 0; BlockNumberIsValid(check->meta->entry_page) &&
+		 i <= index->params.more_entries; i++)
+	{
+		if (check->meta->entry_page + i < check->nblocks)
+			check->kinds[check->meta->entry_page + i] = HNSW_PAGE_ENTRY;
+	}
 	for (uint32 s = 0; s < index->nsegments; s++)
 	{
 		const HnswSegment *segment = &index->segments[s];
@@ -571,19 +575,19 @@ static void
 reach_starts(Check *check)
 {
 	HnswIndex  *index = check->index;
-	int32		n = 0;
 
 	if (check->meta->entry_node < check->limit)
 		set_bit(check->reached, check->meta->entry_node);
-	if (index->entry == NULL || index->layout.ngroups == 0)
-		return;
-	memcpy(&n, index->entry, sizeof(n));
-	if (n < 0 || n > ENTRY_MAX_LINKS || entry_size(index->layout.ngroups, n) > index->entry_bytes)
-		n = 0;
-	for (int i = 0; i < n; i++)
+	for (int slot = 0; slot < index->nentries; slot++)
 	{
-		if (entry_links(index->entry)[i] < check->limit)
-			set_bit(check->reached, entry_links(index->entry)[i]);
+		const uint8_t *entry = hnsw_entry(index, slot);
+		int			n = entry_count(index->layout.ngroups, entry, HNSW_PAGE_ROOM);
+
+		for (int i = 0; i < n; i++)
+		{
+			if (entry_links(entry)[i] < check->limit)
+				set_bit(check->reached, entry_links(entry)[i]);
+		}
 	}
 }
 

@@ -149,6 +149,24 @@ hnsw_finish_links(HnswBuild *build)
 		project_nodes(build);
 }
 
+/*--- entries -------------------------------------------------------------*/
+
+/* choose the nodes searches start from: what one entry slot holds, or more */
+static void
+choose_entries(HnswBuild *build)
+{
+	const SlotLayout *layout = &build->index.layout;
+	uint32		room = entry_room(layout->ngroups, HNSW_PAGE_ROOM);
+	uint32		most = room * ENTRY_MAX_SLOTS;
+
+	if (layout->ngroups == 0 || build->shared->plan.nnodes == 0)
+		return;
+	build->entries = MemoryContextAlloc(build->context, sizeof(uint32) * most);
+	build->nentries = graph_entries(&build->worker, layout->links, build->order, room, most,
+									build->entries, hnsw_build_tick);
+	build->index.params.more_entries = (uint16) ((build->nentries - 1) / room);
+}
+
 /*--- addresses -----------------------------------------------------------*/
 
 static uint64
@@ -226,7 +244,8 @@ lay_out(const HnswIndex *index, Relation rel, HnswPlan *plan, uint64 values)
 	plan->model_start = block;
 	block += index->model ? pages_for(index->model->size) : 0;
 	plan->entry_start = block;
-	block += index->layout.ngroups > 0 && plan->nnodes > 0;
+	if (index->layout.ngroups > 0 && plan->nnodes > 0)
+		block += 1 + index->params.more_entries;
 	plan->nav_start = block;
 	block += nnav;
 	plan->refine_start = block;
@@ -276,6 +295,7 @@ hnsw_finish_order(HnswBuild *build)
 	graph_order(graph, links, build->index.slots_per_page, build->order, scratch,
 				hnsw_build_tick);
 	pfree(scratch);
+	choose_entries(build);
 	values = number_nodes(build);
 	lay_out(&build->index, build->rel, &shared->plan, values);
 	vec_zero_blocks_compat(RelationGetSmgr(build->rel), MAIN_FORKNUM, shared->plan.end);

@@ -145,7 +145,8 @@ params_ok(const HnswParams *params, const VecMetric *metric)
 		params->metric != metric->kind || params->codec > HNSW_CODEC_EXACT ||
 		params->m < HNSW_MIN_M || params->m > HNSW_MAX_M ||
 		params->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
-		params->ef_construction > HNSW_MAX_EF_CONSTRUCTION || params->refine > REFINE_HEAP)
+		params->ef_construction > HNSW_MAX_EF_CONSTRUCTION || params->refine > REFINE_HEAP ||
+		params->more_entries >= ENTRY_MAX_SLOTS)
 		return false;
 
 	plain = metric->type->size(params->dim);
@@ -199,36 +200,39 @@ read_model(HnswIndex *index, Relation rel, BlockNumber start, uint32 bytes)
 		hnsw_corrupt(rel, start - 1, "The model does not fit the index.");
 }
 
-/* the entry slot; it is a hint, and may be absent or wrong */
+/*
+ * Copy the entry slots, or copy them again: vacuum lets them name other nodes.
+ * They are hints; one that is absent is all zeros, which has no links.
+ */
 static void
-read_entry(HnswIndex *index, Relation rel, BlockNumber blkno)
+copy_entries(HnswIndex *index, Relation rel, BlockNumber first)
 {
-	Buffer		buffer = hnsw_read_hint(rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_ENTRY);
-	Page		page;
+	for (int i = 0; i < index->nentries; i++)
+	{
+		uint8_t    *entry = hnsw_entry(index, i);
+		Buffer		buffer = hnsw_read_hint(rel, first + i, BUFFER_LOCK_SHARE, HNSW_PAGE_ENTRY);
+		Size		used = 0;
 
-	if (!BufferIsValid(buffer))
-		return;
-	page = BufferGetPage(buffer);
-	index->entry_bytes = ((PageHeader) page)->pd_lower - HNSW_PAGE_START;
-	index->entry = MemoryContextAlloc(index->cached.context, Max(index->entry_bytes, 8));
-	memset(index->entry, 0, Max(index->entry_bytes, 8));
-	memcpy(index->entry, HnswPageData(page), index->entry_bytes);
-	UnlockReleaseBuffer(buffer);
+		if (BufferIsValid(buffer))
+		{
+			Page		page = BufferGetPage(buffer);
+
+			used = Min(((PageHeader) page)->pd_lower - HNSW_PAGE_START, HNSW_PAGE_ROOM);
+			memcpy(entry, HnswPageData(page), used);
+			UnlockReleaseBuffer(buffer);
+		}
+		memset(entry + used, 0, HNSW_PAGE_ROOM - used);
+	}
 }
 
-/* read it again in place: vacuum has let it name other nodes */
-static void
-refresh_entry(HnswIndex *index, Relation rel, BlockNumber blkno)
+static bool
+has_entries(const HnswIndex *index)
 {
-	Buffer		buffer = hnsw_read_hint(rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_ENTRY);
-	Page		page;
+	bool		any = false;
 
-	if (!BufferIsValid(buffer))
-		return;
-	page = BufferGetPage(buffer);
-	if (((PageHeader) page)->pd_lower - HNSW_PAGE_START == index->entry_bytes)
-		memcpy(index->entry, HnswPageData(page), index->entry_bytes);
-	UnlockReleaseBuffer(buffer);
+	for (int i = 0; i < index->nentries && !any; i++)
+		any = entry_count(index->layout.ngroups, hnsw_entry(index, i), HNSW_PAGE_ROOM) > 0;
+	return any;
 }
 
 /* copy and check the directory; segments only ever come to its end */
@@ -264,8 +268,8 @@ take_segments(HnswIndex *index, Relation rel, const HnswMetaPageData *meta)
 static void
 take_hints(HnswIndex *index, Relation rel, const HnswMetaPageData *meta)
 {
-	if (index->entry != NULL && index->entry_version != meta->entry_version)
-		refresh_entry(index, rel, meta->entry_page);
+	if (index->entry_version != meta->entry_version)
+		copy_entries(index, rel, meta->entry_page);
 	index->entry_version = meta->entry_version;
 	index->entry_upper = meta->entry_upper;
 	index->entry_node = meta->entry_node;
@@ -314,7 +318,13 @@ load_index(Relation rel, const HnswMetaPageData *meta)
 	if (!finish_layout(index))
 		hnsw_corrupt(rel, 0, "The slots do not have the size the metapage says.");
 	if (BlockNumberIsValid(meta->entry_page) && index->layout.ngroups > 0)
-		read_entry(index, rel, meta->entry_page);
+	{
+		index->nentries = 1 + index->params.more_entries;
+		index->entry = MemoryContextAlloc(context, index->nentries * HNSW_PAGE_ROOM);
+		copy_entries(index, rel, meta->entry_page);
+		if (!has_entries(index))
+			index->nentries = 0;
+	}
 	index->entry_version = meta->entry_version;
 	return index;
 }

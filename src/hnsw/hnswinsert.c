@@ -432,7 +432,7 @@ begin_insert(Relation rel, HnswIndex *index, HnswValue *value, ItemPointer tid)
 	insert->links = palloc(sizeof(InsertLink) * (Size) index->params.m);
 	hnsw_insert_nodes_init(insert);
 	/* where searches start from the entry slot, upper levels have no use */
-	if (index->entry == NULL || index->layout.ngroups == 0)
+	if (index->nentries == 0)
 		insert->level = hnsw_draw_level(index, tid);
 	return insert;
 }

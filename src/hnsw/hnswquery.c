@@ -347,8 +347,8 @@ hnsw_search_start(HnswQuery *query, int ef, int keep)
 	GraphSearch *search = &query->search;
 
 	search_start(search, &index->layout, query->quant, ef, keep);
-	if (index->layout.ngroups > 0 && index->entry != NULL)
-		search_from_entry(search, index->entry, index->entry_bytes);
+	if (index->nentries > 0)
+		search_from_entry(search, index->entry, HNSW_PAGE_ROOM, index->nentries);
 	if (search->ncandidates == 0 && index->entry_level > 0)
 		pages_descend(search, query, index->entry_upper, index->entry_level);
 	if (search->ncandidates == 0)

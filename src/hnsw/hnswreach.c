@@ -91,25 +91,24 @@ reach(HnswVacuum *vacuum, uint32 node)
 void
 hnsw_add_start(HnswVacuum *vacuum, uint32 node)
 {
-	if (vacuum->lists != NULL &&
-		(vacuum->index->layout.ngroups == 0 || vacuum->index->entry == NULL))
+	if (vacuum->lists != NULL && vacuum->index->nentries == 0)
 		reach(vacuum, node);
 }
 
-/* the nodes of the entry slot */
+/* the nodes of the entry slots */
 static void
 start_from_entry(HnswVacuum *vacuum)
 {
 	HnswIndex  *index = vacuum->index;
-	int32		n;
 
-	if (index->layout.ngroups == 0 || index->entry == NULL)
-		return;
-	memcpy(&n, index->entry, sizeof(n));
-	if (n < 0 || n > ENTRY_MAX_LINKS || entry_size(index->layout.ngroups, n) > index->entry_bytes)
-		return;
-	for (int i = 0; i < n; i++)
-		reach(vacuum, entry_links(index->entry)[i]);
+	for (int slot = 0; slot < index->nentries; slot++)
+	{
+		const uint8_t *entry = hnsw_entry(index, slot);
+		int			n = entry_count(index->layout.ngroups, entry, HNSW_PAGE_ROOM);
+
+		for (int i = 0; i < n; i++)
+			reach(vacuum, entry_links(entry)[i]);
+	}
 }
 
 /* from all that was reached, on */

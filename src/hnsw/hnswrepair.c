@@ -373,20 +373,27 @@ hnsw_repair_upper_page(HnswVacuum *vacuum, BlockNumber blkno)
 
 /*--- entry ---------------------------------------------------------------*/
 
+/* whether the copies of the entry slots, as far as they are repaired, name a node */
 static bool
-in_entry(const uint8_t *entry, int nlinks, uint32 id)
+in_entry(const HnswIndex *index, uint32 id)
 {
-	for (int i = 0; i < nlinks; i++)
+	for (int slot = 0; slot < index->nentries; slot++)
 	{
-		if (entry_links(entry)[i] == id)
-			return true;
+		const uint8_t *entry = hnsw_entry(index, slot);
+		int			n = entry_count(index->layout.ngroups, entry, HNSW_PAGE_ROOM);
+
+		for (int i = 0; i < n; i++)
+		{
+			if (entry_links(entry)[i] == id)
+				return true;
+		}
 	}
 	return false;
 }
 
-/* the live node nearest to a dead one that is no link of the entry slot yet */
+/* the live node nearest to a dead one that is no link of an entry slot yet */
 static uint32
-entry_substitute(HnswVacuum *vacuum, const uint8_t *entry, int nlinks, uint32 dead)
+entry_substitute(HnswVacuum *vacuum, uint32 dead)
 {
 	HnswCopy   *copy = hnsw_fetch_copy(vacuum, &vacuum->navs, dead);
 	uint8_t    *code;
@@ -403,7 +410,7 @@ entry_substitute(HnswVacuum *vacuum, const uint8_t *entry, int nlinks, uint32 de
 	hnsw_sort_candidates(choice.candidates, choice.ncandidates);
 	for (int i = 0; i < choice.ncandidates && best == LINK_NONE; i++)
 	{
-		if (!in_entry(entry, nlinks, choice.candidates[i].id))
+		if (!in_entry(vacuum->index, choice.candidates[i].id))
 			best = choice.candidates[i].id;
 	}
 	pfree(code);
@@ -429,62 +436,47 @@ set_entry_link(HnswVacuum *vacuum, uint8_t *entry, int place, uint32 id)
 	entry_set_link(entry, index->layout.ngroups, place, id, &edge);
 }
 
-/* the entry slot: links to dead nodes go to live ones near them; true if it changed */
+/*
+ * An entry slot, of which this backend's copy is up to date: links to dead nodes
+ * go to live ones near them; true if it changed.
+ */
 static bool
-repair_entry_slot(HnswVacuum *vacuum, BlockNumber blkno)
+repair_entry_slot(HnswVacuum *vacuum, BlockNumber blkno, uint8_t *entry)
 {
-	HnswIndex  *index = vacuum->index;
-	int			ngroups = index->layout.ngroups;
-	Buffer		buffer;
-	uint8_t    *entry;
-	Size		bytes;
-	int32		nlinks;
+	int			ngroups = vacuum->index->layout.ngroups;
+	int			nlinks = entry_count(ngroups, entry, HNSW_PAGE_ROOM);
 	bool		any = false;
 
-	if (ngroups == 0)
-		return false;
-	buffer = hnsw_read_hint(vacuum->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_ENTRY);
-	if (!BufferIsValid(buffer))
-		return false;
-	bytes = ((PageHeader) BufferGetPage(buffer))->pd_lower - HNSW_PAGE_START;
-	entry = palloc0(Max(bytes, 8));
-	memcpy(entry, HnswPageData(BufferGetPage(buffer)), bytes);
-	UnlockReleaseBuffer(buffer);
-
-	memcpy(&nlinks, entry, sizeof(nlinks));
-	if (nlinks <= 0 || nlinks > ENTRY_MAX_LINKS || nlinks % SKETCH_ALIGN != 0 ||
-		entry_size(ngroups, nlinks) > bytes)
-		return false;
 	for (int i = 0; i < nlinks; i++)
 	{
 		uint32		id = entry_links(entry)[i];
 
 		if (id == LINK_NONE || hnsw_link_state(vacuum, &vacuum->navs, id) == SLOT_LIVE)
 			continue;
-		set_entry_link(vacuum, entry, i, entry_substitute(vacuum, entry, nlinks, id));
+		set_entry_link(vacuum, entry, i, entry_substitute(vacuum, id));
 		any = true;
 	}
 
 	/* vacuum alone writes it, and there is one at a time */
 	if (any)
 	{
-		GenericXLogState *state;
+		Buffer		buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_EXCLUSIVE,
+									   HNSW_PAGE_ENTRY);
+		GenericXLogState *state = GenericXLogStart(vacuum->rel);
+		Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
 
-		buffer = hnsw_read(vacuum->rel, blkno, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_ENTRY);
-		state = GenericXLogStart(vacuum->rel);
-		memcpy(HnswPageData(GenericXLogRegisterBuffer(state, buffer, 0)), entry, bytes);
+		/* zeros behind pd_lower stay: the copy was made of no more */
+		memcpy(HnswPageData(page), entry,
+			   Min(((PageHeader) page)->pd_lower - HNSW_PAGE_START, HNSW_PAGE_ROOM));
 		GenericXLogFinish(state);
 		UnlockReleaseBuffer(buffer);
-		if (index->entry != NULL && index->entry_bytes == bytes)
-			memcpy(index->entry, entry, bytes);
 	}
-	pfree(entry);
 	return any;
 }
 
 /*
  * hnsw_repair_entry
- *		Let entry slot and entry point name live nodes.
+ *		Let entry slots and entry point name live nodes.
  *
  * An entry point that an insert promoted meanwhile is not dead, and stays.
  */
@@ -498,8 +490,8 @@ hnsw_repair_entry(HnswVacuum *vacuum)
 	bool		changed = false;
 
 	UnlockReleaseBuffer(buffer);
-	if (BlockNumberIsValid(entry_page))
-		changed = repair_entry_slot(vacuum, entry_page);
+	for (int i = 0; i < vacuum->index->nentries; i++)
+		changed |= repair_entry_slot(vacuum, entry_page + i, hnsw_entry(vacuum->index, i));
 
 	buffer = hnsw_read(vacuum->rel, 0, BUFFER_LOCK_EXCLUSIVE, HNSW_PAGE_META);
 	state = GenericXLogStart(vacuum->rel);

@@ -345,69 +345,38 @@ write_upper(Writer *w)
 	end_last_page(buffer, done % per_page != 0);
 }
 
-static int
-entry_links_wanted(const Writer *w)
-{
-	int			n = Min(ENTRY_MAX_LINKS, (w->plan->nnodes + SKETCH_ALIGN - 1) / SKETCH_ALIGN *
-						SKETCH_ALIGN);
-
-	while (n > 0 && entry_size(w->layout->ngroups, n) > HNSW_PAGE_ROOM)
-		n -= SKETCH_ALIGN;
-	return n;
-}
-
-static uint32
-count_level(const Writer *w, int level)
-{
-	uint32		n = 0;
-
-	for (uint32 i = 0; i < w->plan->nnodes; i++)
-		n += graph_level(&w->build->graph, w->build->order[i]) == level;
-	return n;
-}
-
-/*
- * The nodes of the highest levels, seen from the origin of nav space.  Of a
- * level that does not fit they are taken at equal distances: in the order of
- * places neighbors follow each other, and the first ones would leave out the
- * clusters of the others.
- */
+/* one entry slot: n nodes, seen from the origin of nav space */
 static void
-write_entry(Writer *w)
+write_entry_slot(Writer *w, const uint32 *nodes, int n)
 {
 	const QuantModel *model = w->index->model;
-	const Graph *graph = &w->build->graph;
-	Size		dims = model->sketch_dims;
-	int			nlinks = entry_links_wanted(w);
-	Size		size = entry_size(w->layout->ngroups, nlinks);
-	float	   *origin = palloc0(sizeof(float) * (dims + 1));
+	int			ngroups = w->layout->ngroups;
+	int			nlinks = (n + SKETCH_ALIGN - 1) / SKETCH_ALIGN * SKETCH_ALIGN;
+	Size		size = entry_size(ngroups, nlinks);
+	float	   *origin = palloc0(sizeof(float) * (model->sketch_dims + 1));
 	uint8_t    *entry = palloc(size);
-	int			n = 0;
 
-	entry_init(entry, w->layout->ngroups, nlinks);
-	for (int level = GRAPH_MAX_LEVEL; level >= 0 && n < nlinks; level--)
+	entry_init(entry, ngroups, nlinks);
+	for (int i = 0; i < n; i++)
 	{
-		uint64		there = count_level(w, level);
-		uint64		taken = Min(there, (uint64) (nlinks - n));
-		uint64		seen = 0;
+		SketchEdge	edge;
 
-		for (uint32 i = 0; i < w->plan->nnodes; i++)
-		{
-			SketchEdge	edge;
-
-			if (graph_level(graph, w->build->order[i]) != level)
-				continue;
-			seen++;
-			if (seen * taken / there == (seen - 1) * taken / there)
-				continue;
-			sketch_encode(model, origin, w->build->coords + w->build->order[i] * dims,
-						  nav_edge_from_origin(graph_code(graph, w->build->order[i])), &edge);
-			entry_set_link(entry, w->layout->ngroups, n++, i, &edge);
-		}
+		sketch_encode(model, origin, w->build->coords + (Size) nodes[i] * model->sketch_dims,
+					  nav_edge_from_origin(graph_code(&w->build->graph, nodes[i])), &edge);
+		entry_set_link(entry, ngroups, i, w->build->place[nodes[i]], &edge);
 	}
 	write_bytes(w, HNSW_PAGE_ENTRY, entry, size);
 	pfree(entry);
 	pfree(origin);
+}
+
+static void
+write_entries(Writer *w)
+{
+	uint32		room = entry_room(w->layout->ngroups, HNSW_PAGE_ROOM);
+
+	for (uint32 i = 0; i < w->build->nentries; i += room)
+		write_entry_slot(w, w->build->entries + i, Min(room, w->build->nentries - i));
 }
 
 static void
@@ -608,7 +577,7 @@ hnsw_write_rest(HnswBuild *build)
 	init_writer(&w, build, plan, MAIN_FORKNUM);
 	write_head(&w);
 	if (plan->entry_start < plan->nav_start)
-		write_entry(&w);
+		write_entries(&w);
 	w.next = plan->upper_start;
 	write_upper(&w);
 	if (build->index.model == NULL)

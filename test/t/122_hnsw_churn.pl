@@ -130,6 +130,23 @@ is($node->safe_psql('postgres', "SELECT pg_relation_size('compact_v')"),
 	$size, 'they fit where the old ones were');
 cmp_ok(recall('compact_v'), '>=', 0.9, 'and are found');
 
+# more clusters than one entry slot has links: others follow, and are repaired
+my $clusters = "SELECT g, random_vector(24, g % 350) * array_fill(9::real, ARRAY[24])::vector
+	+ random_vector(24, 100000 + g) * array_fill(0.2::real, ARRAY[24])::vector";
+$node->safe_psql('postgres',
+	"CREATE TABLE clusters (id int PRIMARY KEY, v vector(24));
+	 INSERT INTO clusters $clusters FROM generate_series(1, 14000) g;
+	 CREATE INDEX clusters_v ON clusters USING hnsw (v vector_l2_ops) WITH (m = 8);");
+cmp_ok(stat_of('clusters_v', 'bytes entry'), '>', 8192, 'entry slots for many clusters');
+my $found = recall('clusters_v');
+cmp_ok($found, '>=', 0.95, "rows of many clusters are found ($found)");
+$node->safe_psql('postgres', 'DELETE FROM clusters WHERE id % 7 < 4; ');
+$node->safe_psql('postgres', 'VACUUM clusters');
+is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('clusters_v', true)"),
+	'', 'sound after their entries died');
+my $left = recall('clusters_v');
+cmp_ok($left, '>=', 0.95, "and what is left of them ($left)");
+
 # vacuum in rounds: more nodes than there is memory for bitmaps; dead nodes in
 # each round, their neighbors in all
 $node->safe_psql('postgres', <<'SQL');

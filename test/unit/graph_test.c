@@ -101,8 +101,10 @@ typedef struct Index
 	SlotLayout	layout;
 	uint8_t    *slots;
 	uint8_t    *upper;
-	uint8_t    *entry;
+	uint8_t    *entry;			/* entry slots of entry_bytes each */
 	size_t		entry_bytes;
+	int			nentries;
+	int			entry_room;		/* links of one; 0: 64 */
 	uint32_t	nupper;
 	uint32_t	upper_entry;
 	int			upper_level;
@@ -300,6 +302,43 @@ write_upper(Index *index, const uint32_t *number)
 	index->upper_entry += (uint32_t) index->upper_level - 1;
 }
 
+/* entry slots of few links, as many as there is need for */
+static void
+write_entries(Index *index, const float *coords)
+{
+	void	   *memory = aligned_alloc(64, (graph_worker_size(&index->graph.params) + 63) / 64 * 64);
+	uint32_t	nnodes = graph_nodes(&index->graph);
+	uint32_t   *order = malloc(nnodes * sizeof(uint32_t));
+	uint32_t	nodes[64 * ENTRY_MAX_SLOTS];
+	float		origin[QUANT_MAX_SKETCH] = {0};
+	uint32_t	room = index->entry_room ? (uint32_t) index->entry_room : 64;
+	GraphWorker worker;
+	uint32_t	n;
+
+	for (uint32_t i = 0; i < nnodes; i++)
+		order[i] = i;
+	graph_worker_init(&worker, &index->graph, memory);
+	n = graph_entries(&worker, index->links, order, room, room * ENTRY_MAX_SLOTS, nodes,
+					  no_tick);
+	index->nentries = (int) ((n + room - 1) / room);
+	index->entry_bytes = entry_size(index->layout.ngroups, (int) room);
+	index->entry = malloc(index->entry_bytes * (size_t) index->nentries);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		uint8_t    *entry = index->entry + i / room * index->entry_bytes;
+		SketchEdge	edge;
+
+		if (i % room == 0)
+			entry_init(entry, index->layout.ngroups, (int) room);
+		sketch_encode(index->model, origin, coords + nodes[i] * (size_t) index->model->sketch_dims,
+					  nav_edge_from_origin(slot_at(index, nodes[i]) + index->layout.code_offset),
+					  &edge);
+		entry_set_link(entry, index->layout.ngroups, (int) (i % room), nodes[i], &edge);
+	}
+	free(order);
+	free(memory);
+}
+
 static void
 write_sketches(Index *index)
 {
@@ -308,18 +347,14 @@ write_sketches(Index *index)
 	size_t		dims = (size_t) model->sketch_dims;
 	float	   *coords = malloc(nnodes * dims * sizeof(float));
 	float	   *nav = malloc((size_t) index->dim * sizeof(float));
-	float		origin[QUANT_MAX_SKETCH] = {0};
 	uint32_t	ids[2 * GRAPH_MAX_M];
-	int			nentries = 0;
 
 	for (uint32_t i = 0; i < nnodes; i++)
 	{
 		nav_decode(model, model->nav_bits, slot_at(index, i) + index->layout.code_offset, nav);
 		sketch_project(model, nav, coords + i * dims);
 	}
-	index->entry_bytes = entry_size(index->layout.ngroups, 64);
-	index->entry = malloc(index->entry_bytes);
-	entry_init(index->entry, index->layout.ngroups, 64);
+	write_entries(index, coords);
 	for (uint32_t i = 0; i < nnodes; i++)
 	{
 		int			n = graph_final_links(&index->graph, i, index->links, ids);
@@ -331,12 +366,6 @@ write_sketches(Index *index)
 						  nav_edge(model, quant_build_bits(model), graph_code(&index->graph, i),
 								   graph_code(&index->graph, ids[j])), &edge);
 			slot_set_link(&index->layout, slot_at(index, i), j, ids[j], &edge);
-		}
-		if (graph_level(&index->graph, i) > 0 && nentries < 64)
-		{
-			sketch_encode(model, origin, coords + i * dims,
-						  nav_edge_from_origin(slot_at(index, i) + index->layout.code_offset), &edge);
-			entry_set_link(index->entry, index->layout.ngroups, nentries++, i, &edge);
 		}
 	}
 	free(coords);
@@ -471,11 +500,10 @@ kth_distance(const Index *index, const float *q)
 	return nearest[n - 1];
 }
 
-/* recall at 10 of searches that start at the entry slot or descend to it */
+/* recall at 10 of 100 searches that start at the entry slots or descend */
 static double
-recall(Index *index, int ef, bool from_entry)
+recall_of(Index *index, const float *queries, int ef, bool from_entry)
 {
-	float	   *queries = make_rows(100, index->dim, SEED + 1);
 	void	   *memory = malloc(search_size(ef, 20));
 	void	   *query_memory = index->model ? malloc(quant_query_size(index->model)) : NULL;
 	QuantQuery *query = index->model ? quant_query_init(index->model, query_memory) : NULL;
@@ -495,7 +523,7 @@ recall(Index *index, int ef, bool from_entry)
 			quant_query_set(query, q);
 		search_start(&search, &index->layout, query, ef, 20);
 		if (from_entry)
-			search_from_entry(&search, index->entry, index->entry_bytes);
+			search_from_entry(&search, index->entry, index->entry_bytes, index->nentries);
 		else
 			test_descend(&search, index, index->upper_entry, index->upper_level);
 		test_run(&search, index);
@@ -507,10 +535,19 @@ recall(Index *index, int ef, bool from_entry)
 		}
 		hits += found < K ? found : K;
 	}
-	free(queries);
 	free(memory);
 	free(query_memory);
 	return hits / 100.0 / K;
+}
+
+static double
+recall(Index *index, int ef, bool from_entry)
+{
+	float	   *queries = make_rows(100, index->dim, SEED + 1);
+	double		result = recall_of(index, queries, ef, from_entry);
+
+	free(queries);
+	return result;
 }
 
 static QuantModel *
@@ -582,6 +619,76 @@ test_recall(void)
 		index_free(&index);
 		free(model);
 		free(x);
+	}
+}
+
+/*--- clusters ------------------------------------------------------------*/
+
+/* n rows around so many centers, far apart; queries go on from n on */
+static float *
+make_clusters(int n, int dim, int nclusters, uint64_t seed)
+{
+	float	   *x = malloc((size_t) n * (size_t) dim * sizeof(float));
+	float	   *center = malloc((size_t) nclusters * (size_t) dim * sizeof(float));
+
+	for (int i = 0; i < nclusters * dim; i++)
+		center[i] = (float) gauss(&seed);
+	for (int r = 0; r < n; r++)
+	{
+		const float *c = center + quant_random(&seed) % (uint64_t) nclusters * (uint64_t) dim;
+
+		for (int i = 0; i < dim; i++)
+			x[(size_t) r * (size_t) dim + (size_t) i] = c[i] + (float) (0.06 * gauss(&seed));
+	}
+	free(center);
+	return x;
+}
+
+static double
+clusters_recall(int nclusters, uint64_t seed, int *nentries)
+{
+	int			n = 8000;
+	int			dim = 48;
+	float	   *x = make_clusters(n + 100, dim, nclusters, seed);
+	QuantModel *model = make_model(x, n, dim, QUANT_L2, 0, true);
+	Index		index;
+	int			passes;
+	double		result;
+
+	index_init(&index, x, n, dim, model, 16, 0);
+	index.entry_room = 32;
+	index_build(&index, 1, &passes, 0);
+	index_write(&index);
+	result = recall_of(&index, x + (size_t) n * (size_t) dim, 48, true);
+	*nentries = index.nentries;
+	index_free(&index);
+	free(model);
+	free(x);
+	return result;
+}
+
+/*
+ * More clusters than an entry slot, of 32 links here, has nodes: by one slot
+ * alone recall was 0.93 for this seed, and 0.83 to 0.95 for others.  Of 24 seeds
+ * with as many slots as it takes it was 0.98 to 1.00 for all but one (0.956), that
+ * of 20 clusters, which codes of 8 bits tell apart less well, 0.956 to 0.988.
+ */
+static void
+test_clusters(void)
+{
+	int			runs = getenv("GRAPH_TEST_SEEDS") ? atoi(getenv("GRAPH_TEST_SEEDS")) : 1;
+
+	for (int i = 0; i < runs; i++)
+	{
+		uint64_t	seed = SEED + (uint64_t) i;
+		char		name[200];
+		int			slots[2];
+		double		few = clusters_recall(20, seed, &slots[0]);
+		double		many = clusters_recall(100, seed, &slots[1]);
+
+		snprintf(name, sizeof(name), "recall of 20 clusters %.3f (%d entry slots), of 100 %.3f (%d)",
+				 few, slots[0], many, slots[1]);
+		report(many >= 0.99 * few && many >= 0.965 && slots[1] > 1, name);
 	}
 }
 
@@ -867,6 +974,7 @@ main(void)
 	if (rows != NULL && atoi(rows) >= 3000)
 		nrows_default = atoi(rows);
 	test_recall();
+	test_clusters();
 	test_duplicates(1);
 	test_duplicates(4);
 	test_equal_codes();
