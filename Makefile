@@ -54,6 +54,7 @@ OBJS = \
 	src/types/sparsevec_ops.o \
 	src/types/sparsevec_agg.o \
 	src/types/bitvec.o \
+	src/types/mean.o \
 	src/types/metric.o \
 	src/types/subscript.o \
 	src/types/statistics.o \

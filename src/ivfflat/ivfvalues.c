@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * ivfvalues.c
- *	  Centroids that are plain values, for types and metrics without means.
+ *	  Centroids that are plain values.
  *
- * src/cluster asks for distances and for "what serves as a mean": of some
- * rows of a list that which is nearest to some others (a medoid, of a few).
+ * src/cluster asks for distances and for "what serves as a mean": what the type
+ * has for one, or the row that is nearest to some others (a medoid, of a few) if
+ * that is better.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,25 +18,48 @@
 #define TRIED		8
 #define COMPARED	24
 
+/* rows a mean is made of */
+#define AVERAGED	256
+
 typedef struct Values
 {
 	const VecMetric *metric;
 	struct varlena **rows;
-	int32_t    *row_of;			/* by centroid */
+	struct varlena **centroid;	/* some row, or made of several */
+	bool	   *made;			/* by centroid: palloc'd for it alone */
+	MemoryContext context;
 } Values;
+
+/* "value" was palloc'd for this centroid if it was made */
+static void
+set_centroid(Values *values, int centroid, struct varlena *value, bool made)
+{
+	if (values->made[centroid])
+		pfree(values->centroid[centroid]);
+	values->centroid[centroid] = value;
+	values->made[centroid] = made;
+}
 
 static void
 copy_row(void *context, int centroid, int row)
 {
-	((Values *) context)->row_of[centroid] = row;
+	Values	   *values = context;
+
+	set_centroid(values, centroid, values->rows[row], false);
 }
 
 static void
 copy_centroid(void *context, int centroid, int from)
 {
 	Values	   *values = context;
+	struct varlena *value = values->centroid[from];
 
-	values->row_of[centroid] = values->row_of[from];
+	if (values->made[from])
+	{
+		value = MemoryContextAlloc(values->context, VARSIZE(value));
+		memcpy(value, values->centroid[from], VARSIZE(value));
+	}
+	set_centroid(values, centroid, value, values->made[from]);
 }
 
 static double
@@ -43,38 +67,69 @@ row_distance(void *context, int centroid, int row)
 {
 	Values	   *values = context;
 
-	return ivf_value_distance(values->metric, values->rows[row],
-							  values->rows[values->row_of[centroid]]);
+	return ivf_value_distance(values->metric, values->rows[row], values->centroid[centroid]);
 }
 
 static double
 between(void *context, int centroid, int other)
 {
-	return row_distance(context, centroid, ((Values *) context)->row_of[other]);
+	Values	   *values = context;
+
+	return ivf_value_distance(values->metric, values->centroid[other],
+							  values->centroid[centroid]);
 }
 
-/* the row, of some, with the least sum of distances to some */
+/* sum of distances to some rows */
+static double
+sum_distances(const Values *values, const struct varlena *middle, const int32_t *rows, int n)
+{
+	int			compared = Min(n, COMPARED);
+	double		sum = 0;
+
+	for (int i = 0; i < compared; i++)
+		sum += ivf_value_distance(values->metric, values->rows[rows[(int64) i * n / compared]],
+								  middle);
+	return sum;
+}
+
+/* the type's mean of the rows, or of some if they are many */
+static struct varlena *
+type_mean(const Values *values, const int32_t *rows, int n)
+{
+	struct varlena *some[AVERAGED];
+	int			averaged = Min(n, AVERAGED);
+	MemoryContext old = MemoryContextSwitchTo(values->context);
+	struct varlena *result;
+
+	for (int i = 0; i < averaged; i++)
+		some[i] = values->rows[rows[(int64) i * n / averaged]];
+	result = values->metric->type->mean(some, averaged, values->metric->kind);
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+/* the mean, or the row, of some, with the least sum of distances to some */
 static void
-medoid(void *context, int centroid, const int32_t *rows, int n)
+middle(void *context, int centroid, const int32_t *rows, int n)
 {
 	Values	   *values = context;
 	int			tried = Min(n, TRIED);
-	int			compared = Min(n, COMPARED);
-	double		least = -1;
+	struct varlena *best;
+	double		least;
 
 	CHECK_FOR_INTERRUPTS();
+	best = type_mean(values, rows, n);
+	least = sum_distances(values, best, rows, n);
+	set_centroid(values, centroid, best, true);
 	for (int i = 0; i < tried; i++)
 	{
-		int32_t		row = rows[(int64) i * n / tried];
-		double		sum = 0;
+		struct varlena *row = values->rows[rows[(int64) i * n / tried]];
+		double		sum = sum_distances(values, row, rows, n);
 
-		for (int j = 0; j < compared; j++)
-			sum += ivf_value_distance(values->metric, values->rows[rows[(int64) j * n / compared]],
-									  values->rows[row]);
-		if (least < 0 || sum < least)
+		if (sum < least)
 		{
 			least = sum;
-			values->row_of[centroid] = row;
+			set_centroid(values, centroid, row, false);
 		}
 	}
 }
@@ -82,10 +137,24 @@ medoid(void *context, int centroid, const int32_t *rows, int n)
 static const ClusterOps value_ops = {
 	.copy_row = copy_row,
 	.copy_centroid = copy_centroid,
-	.mean = medoid,
+	.mean = middle,
 	.distance = row_distance,
 	.between = between,
 };
+
+/* the centroid becomes a value of its own */
+static void
+copy_if_row(Values *values, int centroid)
+{
+	const struct varlena *row = values->centroid[centroid];
+	struct varlena *copy;
+
+	if (values->made[centroid])
+		return;
+	copy = MemoryContextAlloc(values->context, VARSIZE(row));
+	memcpy(copy, row, VARSIZE(row));
+	set_centroid(values, centroid, copy, true);
+}
 
 /*
  * ivf_cluster_values
@@ -101,19 +170,26 @@ ivf_cluster_values(IvfBuild *build, struct varlena **rows, int nrows, int lists,
 	ClusterRun	run = {.ops = &value_ops, .ops_context = &state, .tick = ivf_build_tick};
 	void	   *memory = MemoryContextAllocHuge(build->train_context, cluster_area_size(&config) + 64);
 	ClusterArea *area = cluster_area_init((void *) TYPEALIGN(64, memory), &config);
+	int			ncentroids = cluster_ops_centroids(&config);
 	int			n;
 
-	state.row_of = MemoryContextAllocZero(build->train_context,
-										  sizeof(int32_t) * cluster_ops_centroids(&config));
+	state.context = build->train_context;
+	state.centroid = MemoryContextAllocZero(build->train_context,
+											sizeof(struct varlena *) * ncentroids);
+	state.made = MemoryContextAllocZero(build->train_context, sizeof(bool) * ncentroids);
 	n = cluster_train(area, nrows, &run);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < ncentroids; i++)
 	{
-		const struct varlena *row = rows[state.row_of[i]];
-
-		values[i] = MemoryContextAlloc(build->train_context, VARSIZE(row));
-		memcpy(values[i], row, VARSIZE(row));
+		if (i < n)
+		{
+			copy_if_row(&state, i);
+			values[i] = state.centroid[i];
+		}
+		else
+			set_centroid(&state, i, NULL, false);
 	}
-	pfree(state.row_of);
+	pfree(state.centroid);
+	pfree(state.made);
 	pfree(memory);
 	return n;
 }

@@ -12,6 +12,7 @@
 #include "kernels/distance.h"
 #include "types/bitvec.h"
 #include "types/dense.h"
+#include "types/mean.h"
 #include "types/metric.h"
 #include "types/sparse.h"
 #include "utils/varbit.h"
@@ -106,6 +107,18 @@ bit_dim(const struct varlena *value)
 	return VARBITLEN((const VarBit *) value);
 }
 
+static struct varlena *
+vector_mean(struct varlena **rows, int n, VecMetricKind kind)
+{
+	return dense_mean(&dense_vector, rows, n);
+}
+
+static struct varlena *
+halfvec_mean(struct varlena **rows, int n, VecMetricKind kind)
+{
+	return dense_mean(&dense_halfvec, rows, n);
+}
+
 static const VecTypeOps vector_ops = {
 	.name = "vector",
 	.extent = "dimensions",
@@ -115,6 +128,7 @@ static const VecTypeOps vector_ops = {
 	.plain = vector_plain,
 	.dim = dense_plain_dim,
 	.to_floats = vector_to_floats,
+	.mean = vector_mean,
 };
 
 static const VecTypeOps halfvec_ops = {
@@ -126,6 +140,7 @@ static const VecTypeOps halfvec_ops = {
 	.plain = halfvec_plain,
 	.dim = dense_plain_dim,
 	.to_floats = halfvec_to_floats,
+	.mean = halfvec_mean,
 };
 
 static const VecTypeOps sparsevec_ops = {
@@ -136,6 +151,7 @@ static const VecTypeOps sparsevec_ops = {
 	.plain = sparsevec_plain,
 	.dim = sparsevec_dim,
 	.nnz = sparsevec_nnz,
+	.mean = sparse_mean,
 };
 
 static const VecTypeOps bit_ops = {
@@ -146,6 +162,7 @@ static const VecTypeOps bit_ops = {
 	.fixed_size = true,
 	.plain = bit_plain,
 	.dim = bit_dim,
+	.mean = bit_mean,
 };
 
 /* Distances of plain values of equal dimensions */

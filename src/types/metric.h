@@ -50,6 +50,9 @@ typedef struct VecTypeOps
 
 	/* non-zero elements, where they are what is stored; else NULL */
 	int			(*nnz) (const struct varlena *value);
+
+	/* a value near to n > 0 of equal dimensions, palloc'd: their mean or the like */
+	struct varlena *(*mean) (struct varlena **rows, int n, VecMetricKind kind);
 } VecTypeOps;
 
 typedef struct VecMetric

@@ -670,8 +670,8 @@ clusters_recall(int nclusters, uint64_t seed, int *nentries)
 /*
  * More clusters than an entry slot, of 32 links here, has nodes: by one slot
  * alone recall was 0.93 for this seed, and 0.83 to 0.95 for others.  Of 24 seeds
- * with as many slots as it takes it was 0.98 to 1.00 for all but one (0.956), that
- * of 20 clusters, which codes of 8 bits tell apart less well, 0.956 to 0.988.
+ * with as many slots as it takes it was 0.97 to 1.00, that of 20 clusters, whose
+ * rows codes of 8 bits tell apart less well, 0.95 to 0.99.
  */
 static void
 test_clusters(void)
