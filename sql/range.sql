@@ -80,6 +80,26 @@ SELECT n, pg_temp.compare(query) FROM (VALUES
 	(25, 'SELECT id FROM span WHERE 1 - (v <=> ''[0,0]'') > 0.5 AND id < 9 ORDER BY v <=> ''[0,0]'', id LIMIT 5')
 ) t(n, query) ORDER BY n;
 
+-- nothing is ordered by the distance: an index by it all the same, where rows are read
+CREATE TABLE listed AS SELECT * FROM span;
+CREATE INDEX span_lists ON listed USING ivfflat (v vector_l2_ops) WITH (lists = 12);
+ANALYZE listed;
+SELECT n, pg_temp.compare(query) FROM (VALUES
+	(31, 'SELECT id FROM span WHERE v <-> ''[0,0]'' < 100'),
+	(32, 'SELECT count(*), min(id), max(id) FROM span WHERE 100 > v <-> ''[0,0]'''),
+	(33, 'SELECT id FROM span WHERE v <-> ''[0,0]'' <= 99 AND cat = 1 ORDER BY id DESC'),
+	(34, 'SELECT count(*) FROM span WHERE inner_product(v, ''[1,0]'') > 1150'),
+	(35, 'SELECT id FROM span WHERE v <-> ''[0,0]'' < 100 AND v <-> ''[100,0]'' < 20 ORDER BY id'),
+	(36, 'SELECT id FROM span WHERE h <-> ''[0,0]'' < 41'),
+	(37, 'SELECT id FROM listed WHERE v <-> ''[0,0]'' < 100'),
+	(38, 'SELECT id FROM listed WHERE v <-> ''[0,0]'' < 100 LIMIT 7'),
+-- rows are locked; the other way
+	(41, 'SELECT id FROM span WHERE v <-> ''[0,0]'' < 100 FOR UPDATE'),
+	(42, 'SELECT id FROM span WHERE v <-> ''[0,0]'' > 1190')
+) t(n, query) ORDER BY n;
+EXPLAIN (COSTS OFF) DELETE FROM span WHERE v <-> '[0,0]' < 100;
+DROP TABLE listed;
+
 -- the graph is searched until nothing new is in range, whatever it begins with
 SET hnsw.ef_search = 5;
 CREATE TABLE spread (id int, v vector(64));

@@ -225,6 +225,22 @@ vec_zero_blocks_compat(SMgrRelation smgr, ForkNumber fork, BlockNumber n)
 #define vec_pathkey_ascends_compat(key) ((key)->pk_strategy == BTLessStrategyNumber)
 #endif
 
+/* PG 16 left out the relations that may make an expression NULL. */
+#if PG_VERSION_NUM >= 160000
+#define vec_eclass_for_sort_compat(root, expr, opfamilies, type) \
+	get_eclass_for_sort_expr((root), (expr), (opfamilies), (type), InvalidOid, 0, NULL, true)
+#else
+#define vec_eclass_for_sort_compat(root, expr, opfamilies, type) \
+	get_eclass_for_sort_expr((root), (expr), NULL, (opfamilies), (type), InvalidOid, 0, NULL, true)
+#endif
+
+/* how make_canonical_pathkey() is told to ascend */
+#if PG_VERSION_NUM >= 180000
+#define VEC_ASCENDING_COMPAT	COMPARE_LT
+#else
+#define VEC_ASCENDING_COMPAT	BTLessStrategyNumber
+#endif
+
 /*
  * PG 18 has NOT NULL constraints that do not hold yet, which the catalog's flag
  * does not tell; from 17 on the planner knows which columns have none.

@@ -41,4 +41,6 @@ extern Relids vec_query_relids(RelOptInfo *rel);
 extern void vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel,
 								  VecSimilarityOrder similarity, bool stops);
 
+extern void vec_add_range_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
+
 #endif							/* VECEXT_ORDER_H */

@@ -2,7 +2,8 @@
  *
  * order_path.c
  *	  Offers index scans for orders that the server does not see an index has:
- *	  1 - distance descending, and distance followed by other keys.
+ *	  1 - distance descending, and distance followed by other keys; and for
+ *	  distance < r, which an index by the distance answers from its beginning.
  *
  * README.md ("Orders") says which, and when the result is the same.
  *
@@ -11,12 +12,14 @@
 #include "compat.h"
 
 #include "access/sdir.h"
+#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "planner/order.h"
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 /* the argument of the distance that is the index's column, as a number; or -1 */
 static int
@@ -148,4 +151,71 @@ vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel, VecSimilarityOrder sim
 
 	foreach(cell, rel->indexlist)
 		add_path_of_index(root, rel, lfirst_node(IndexOptInfo, cell), key, order.distance, share);
+}
+
+/* the key of an order by a distance */
+static PathKey *
+key_of_distance(PlannerInfo *root, OpExpr *distance)
+{
+	TypeCacheEntry *float8 = lookup_type_cache(FLOAT8OID,
+											   TYPECACHE_BTREE_OPFAMILY | TYPECACHE_EQ_OPR);
+	EquivalenceClass *eclass;
+
+	eclass = vec_eclass_for_sort_compat(root, (Expr *) distance,
+										get_mergejoin_opfamilies(float8->eq_opr), FLOAT8OID);
+	return make_canonical_pathkey(root, eclass, float8->btree_opf, VEC_ASCENDING_COMPAT, false);
+}
+
+/* the distance that a condition ends scans by, or NULL */
+static OpExpr *
+distance_of_condition(Node *clause)
+{
+	VecOrder	order;
+
+	if (!IsA(clause, OpExpr) || list_length(((OpExpr *) clause)->args) != 2)
+		return NULL;
+	for (int i = 0; i < 2; i++)
+	{
+		if (vec_order_of_expression(list_nth(((OpExpr *) clause)->args, i), &order) &&
+			vec_is_stop_condition(clause, order.distance))
+			return order.distance;
+	}
+	return NULL;
+}
+
+/*
+ * vec_add_range_paths
+ *		Offer index scans that VectorDistance ends, for conditions on a distance
+ *		that nothing is ordered by.
+ *
+ * Only where rows are read, for an approximate index may miss some; and for
+ * tables by themselves: the server would take the key for one of all parts.
+ */
+void
+vec_add_range_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	ListCell   *cell;
+
+	if (rel->reloptkind != RELOPT_BASEREL || rte->rtekind != RTE_RELATION || rte->inh ||
+		rel->indexlist == NIL || IS_DUMMY_REL(rel) ||
+		root->parse->commandType != CMD_SELECT || root->parse->rowMarks != NIL)
+		return;
+	foreach(cell, rel->baserestrictinfo)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
+		OpExpr	   *distance = distance_of_condition((Node *) info->clause);
+		ListCell   *other;
+		PathKey    *key;
+		double		share;
+
+		if (distance == NULL)
+			continue;
+		key = key_of_distance(root, distance);
+		/* offered for the query's own order */
+		if (root->query_pathkeys != NIL && linitial(root->query_pathkeys) == key)
+			continue;
+		share = share_before_stop(root, rel, distance);
+		foreach(other, rel->indexlist)
+			add_path_of_index(root, rel, lfirst_node(IndexOptInfo, other), key, distance, share);
+	}
 }

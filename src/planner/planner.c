@@ -40,6 +40,8 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 		vec_add_topk_paths(root, rel, rte);
 	vec_add_ordered_paths(root, rel, (VecSimilarityOrder) similarity_order,
 						  enable_distance_reuse);
+	if (enable_distance_reuse)
+		vec_add_range_paths(root, rel, rte);
 }
 
 /* planner_hook */
