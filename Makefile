@@ -102,6 +102,7 @@ OBJS = \
 	src/ivfflat/ivfvalues.o \
 	src/ivfflat/ivfcentroids.o \
 	src/ivfflat/ivfassign.o \
+	src/ivfflat/ivfbuckets.o \
 	src/ivfflat/ivfshare.o \
 	src/ivfflat/ivfparallel.o \
 	src/ivfflat/ivfsorted.o \

@@ -300,14 +300,12 @@ extern void ivf_append(Relation rel, const IvfIndex *index, const IvfShape *shap
 /* ivfwrite.c: new chains and parts */
 typedef struct IvfWriter IvfWriter;
 
-extern IvfWriter *ivf_writer_build(Relation rel, const IvfIndex *index, ForkNumber fork,
-								   BlockNumber next);
+extern IvfWriter *ivf_writer_build(Relation rel, const IvfIndex *index, ForkNumber fork);
 extern IvfWriter *ivf_writer_logged(Relation rel, const IvfIndex *index);
 extern void ivf_writer_start(IvfWriter *writer, const IvfShape *shape, uint32 id);
 extern void ivf_writer_add(IvfWriter *writer, const IvfRow *row);
 extern BlockNumber ivf_writer_end(IvfWriter *writer);
 extern uint32 ivf_writer_parts(IvfWriter *writer, BlockNumber *parts);
-extern BlockNumber ivf_writer_next(const IvfWriter *writer);
 extern void ivf_write_bytes(IvfWriter *writer, IvfPageKind kind, const uint8 *bytes, Size size);
 
 /* access method callbacks, by file */
