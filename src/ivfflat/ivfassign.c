@@ -59,8 +59,12 @@ ivf_assign_begin(IvfBuild *build)
 	Size		row_size = sizeof(float) * index->params.dim;
 
 	if (build->shared != NULL)
-		build->files = MemoryContextAllocZero(build->context,
-											  sizeof(BufFile *) * build->shared->nbuckets);
+	{
+		int			nbuckets = build->shared->nbuckets;
+
+		build->files = MemoryContextAllocZero(build->context, sizeof(BufFile *) * nbuckets);
+		build->file_bytes = MemoryContextAllocZero(build->context, sizeof(Size) * nbuckets);
+	}
 	build->batch_rows = (int) Max(LEAST_BATCH, Min(MOST_BATCH, BATCH_BYTES / row_size));
 	build->batch_context = AllocSetContextCreate(build->context, "ivfflat batch",
 												 ALLOCSET_DEFAULT_SIZES);

@@ -135,6 +135,7 @@ ivf_buckets_put(IvfBuild *build, int list, Size size)
 		build->files[bucket] = make_file(build, bucket);
 	BufFileWrite(build->files[bucket], &head, sizeof(head));
 	BufFileWrite(build->files[bucket], build->tuple + VARHDRSZ, head.size);
+	build->file_bytes[bucket] += sizeof(head) + head.size;
 }
 
 /*
@@ -173,7 +174,7 @@ open_files(Bucket *bucket, int number)
 		if (file == NULL)
 			continue;
 		bucket->files[bucket->nfiles++] = file;
-		bucket->bytes += (Size) BufFileSize(file);
+		bucket->bytes += build->parallel ? (Size) BufFileSize(file) : build->file_bytes[number];
 	}
 }
 

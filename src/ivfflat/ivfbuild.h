@@ -100,6 +100,7 @@ typedef struct IvfBuild
 
 	/* rows to lists: into files by bucket, or into a sort (maintenance) */
 	BufFile   **files;
+	Size	   *file_bytes;
 	Tuplesortstate *sort;
 	TupleDesc	desc;
 	TupleTableSlot *slot;
