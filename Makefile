@@ -60,6 +60,7 @@ OBJS = \
 	src/am/am_check.o \
 	src/am/am_recall.o \
 	src/am/am_index.o \
+	src/am/am_buffers.o \
 	src/am/am_validate.o \
 	src/am/am_sample.o \
 	src/am/am_parallel.o \
