@@ -14,6 +14,7 @@
 
 #include <math.h>
 
+#include "access/tableam.h"
 #include "access/xloginsert.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
@@ -215,6 +216,8 @@ ivf_participate(IvfBuild *build, struct TableScanDescData *scan, int phase)
 		ivf_assign_scan(build, scan);
 		BarrierArriveAndWait(&shared->barrier, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
 	}
+	else if (scan != NULL)
+		table_endscan(scan);	/* late: others have read the table */
 	if (build->leader)
 	{
 		int64		rows = (int64) pg_atomic_read_u64(&shared->rows_indexed);
