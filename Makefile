@@ -62,6 +62,7 @@ OBJS = \
 	src/am/am_check.o \
 	src/am/am_recall.o \
 	src/am/am_index.o \
+	src/am/am_buffers.o \
 	src/am/am_validate.o \
 	src/am/am_sample.o \
 	src/am/am_parallel.o \
@@ -104,6 +105,7 @@ OBJS = \
 	src/ivfflat/ivfvalues.o \
 	src/ivfflat/ivfcentroids.o \
 	src/ivfflat/ivfassign.o \
+	src/ivfflat/ivfbuckets.o \
 	src/ivfflat/ivfshare.o \
 	src/ivfflat/ivfparallel.o \
 	src/ivfflat/ivfsorted.o \

@@ -303,6 +303,19 @@ run_mask_block(const Job *j)
 }
 
 static void
+run_sign_code_f32(const Job *j)
+{
+	VecSignSums sums;
+
+	for (int r = 0; r < j->nrows; r++)
+	{
+		j->table->sign_code_f32((const float *) j->rows + (size_t) r * j->dim, j->query, NULL,
+								j->dim, (uint8_t *) output, &sums);
+		sink += (float) sums.yr;
+	}
+}
+
+static void
 run_flip_signs(const Job *j)
 {
 	for (int r = 0; r < j->nrows; r++)
@@ -383,6 +396,7 @@ static const Bench bench_scan_block = {run_scan_block, 32, 0};
 static const Bench bench_scan_bytes = {run_scan_bytes, 8, 0};
 static const Bench bench_mask_block = {run_mask_block, 32, 0};
 static const Bench bench_dot_u8_s8 = {run_dot_u8_s8, 8, 0};
+static const Bench bench_sign_code_f32 = {run_sign_code_f32, 32, 0};
 static const Bench bench_flip_signs = {run_flip_signs, 1, 0};
 static const Bench bench_hadamard_f32 = {run_hadamard_f32, 32, 0};
 static const Bench bench_add_rows_f32 = {run_add_rows_f32, 32, 1};

@@ -131,12 +131,12 @@ vec_extend_compat(Relation rel, int n, Buffer *buffers, BlockNumber *first)
 #endif
 }
 
-/* PG 16 can extend a file by many blocks; n blocks of zeros in an empty fork. */
+/* PG 16 can extend a file by many blocks; n blocks of zeros behind the "first" there are. */
 #include "miscadmin.h"
 #include "storage/smgr.h"
 
 static inline void
-vec_zero_blocks_compat(SMgrRelation smgr, ForkNumber fork, BlockNumber n)
+vec_zero_blocks_compat(SMgrRelation smgr, ForkNumber fork, BlockNumber first, BlockNumber n)
 {
 #if PG_VERSION_NUM >= 160000
 	for (BlockNumber done = 0; done < n;)
@@ -144,7 +144,7 @@ vec_zero_blocks_compat(SMgrRelation smgr, ForkNumber fork, BlockNumber n)
 		int			count = (int) Min(n - done, 4096);
 
 		CHECK_FOR_INTERRUPTS();
-		smgrzeroextend(smgr, fork, done, count, false);
+		smgrzeroextend(smgr, fork, first + done, count, false);
 		done += (BlockNumber) count;
 	}
 #else
@@ -154,7 +154,7 @@ vec_zero_blocks_compat(SMgrRelation smgr, ForkNumber fork, BlockNumber n)
 	for (BlockNumber done = 0; done < n; done++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		smgrextend(smgr, fork, done, zeros.data, false);
+		smgrextend(smgr, fork, first + done, zeros.data, false);
 	}
 #endif
 }

@@ -76,12 +76,12 @@ then
 		install_private "$copy"
 	done
 fi
-# a disk to fill, for t/125_hnsw_disk_full.pl; who may not mount has none
+# a disk to fill, for t/125 and t/224_*_disk_full.pl; who may not mount has none
 if wants tap
 then
 	[ "$(id -u)" -ne 0 ] || make_small_disk
 	[ -n "$SMALL_DISK" ] ||
-		say "NOT RUN: hnsw on a full file system (t/125_hnsw_disk_full.pl; only root can mount one)"
+		say "NOT RUN: indexes on a full file system (t/125, t/224_*_disk_full.pl; only root can mount one)"
 fi
 if [ -n "${VECEXT_SIMD:-}" ]
 then

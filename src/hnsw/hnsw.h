@@ -13,7 +13,7 @@
 #include "access/amapi.h"
 #include "access/genam.h"
 #include "access/generic_xlog.h"
-#include "am/am_index.h"
+#include "am/am_buffers.h"
 #include "graph/search.h"
 #include "hnsw/hnsw_page.h"
 #include "lib/stringinfo.h"
@@ -71,16 +71,6 @@ extern int	hnsw_max_scan_tuples;
 extern double hnsw_scan_mem_multiplier;
 
 /*
- * The shared buffers that held the blocks of a relation last, by the lower bits
- * of the block number: a hint.  See hnswpages.c.
- */
-typedef struct HnswBuffers
-{
-	Buffer	   *last;			/* NULL: none known */
-	uint32		mask;
-} HnswBuffers;
-
-/*
  * An index as every operation sees it: what the build fixed, and copies of the
  * hints.  Cached per backend (am/am_index.h).
  */
@@ -105,8 +95,8 @@ typedef struct HnswIndex
 	uint32		nsegments;
 	HnswSegment segments[HNSW_MAX_SEGMENTS];
 
-	HnswBuffers pages;			/* where the index's blocks were last */
-	HnswBuffers rows;			/* and the table's */
+	AmBuffers	pages;			/* where the index's blocks were last */
+	AmBuffers	rows;			/* and the table's */
 
 	uint32		insert_node;	/* where this backend took its last slot; 0: nowhere */
 } HnswIndex;
@@ -134,18 +124,10 @@ extern Buffer hnsw_read_hint(Relation rel, BlockNumber blkno, int mode, HnswPage
 extern uint8_t *hnsw_slot(const HnswIndex *index, Page page, int slot);
 extern void hnsw_page_init(Page page, HnswPageKind kind, Size used);
 #define hnsw_corrupt(rel, blkno, what)	am_corrupt(rel, blkno, what)
-extern void hnsw_make_buffers(HnswIndex *index, HnswBuffers *buffers, Relation rel);
 extern Buffer hnsw_read_known(HnswIndex *index, Relation rel, BlockNumber blkno,
 							  HnswPageKind kind);
 extern void hnsw_prefetch(const HnswIndex *index, BlockNumber blkno, Size offset, Size size);
 extern void hnsw_prefetch_row(const HnswIndex *index, const uint8_t *tid);
-
-static inline void
-hnsw_remember_buffer(HnswBuffers *buffers, BlockNumber blkno, Buffer buffer)
-{
-	if (buffers->last != NULL)
-		buffers->last[blkno & buffers->mask] = buffer;
-}
 
 /* hnswvalue.c: from a datum to what is stored, and queries */
 typedef struct HnswValue

@@ -272,7 +272,7 @@ void
 hnsw_finish_empty(HnswBuild *build, HnswPlan *plan, ForkNumber fork)
 {
 	lay_out(&build->index, build->rel, plan, 0);
-	vec_zero_blocks_compat(RelationGetSmgr(build->rel), fork, plan->end);
+	vec_zero_blocks_compat(RelationGetSmgr(build->rel), fork, 0, plan->end);
 }
 
 /*
@@ -298,5 +298,6 @@ hnsw_finish_order(HnswBuild *build)
 	choose_entries(build);
 	values = number_nodes(build);
 	lay_out(&build->index, build->rel, &shared->plan, values);
-	vec_zero_blocks_compat(RelationGetSmgr(build->rel), MAIN_FORKNUM, shared->plan.end);
+	vec_zero_blocks_compat(RelationGetSmgr(build->rel), MAIN_FORKNUM, 0,
+						   shared->plan.end);
 }

@@ -12,18 +12,10 @@
 #include "hnsw/hnsw.h"
 
 #include "access/htup_details.h"
-#include "miscadmin.h"
-#include "pgstat.h"
-#include "storage/buf_internals.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 
 /* bytes fetched at a time */
 #define CACHE_LINE			64
-
-/* entries of the table of buffers: at least, and at most (8 GB of pages) */
-#define MIN_BUFFERS			64
-#define MAX_BUFFERS			(1024 * 1024)
 
 /*--- any page ------------------------------------------------------------*/
 
@@ -108,69 +100,6 @@ hnsw_slot(const HnswIndex *index, Page page, int slot)
 /*--- pages whose buffer is known -----------------------------------------*/
 
 /*
- * Finding a page among the shared buffers costs several cache misses in the
- * server's hash table.  So it is remembered, per block, which buffer held it;
- * the server checks whether it still does (ReadRecentBuffer()).  Where the
- * buffer is known, its memory is: the processor can fetch what will be read.
- */
-
-/*
- * hnsw_make_buffers
- *		Make, or let grow, a table of buffers for a relation.  Relations with
- *		local buffers, and those whose size is not known yet, have none.
- *
- * Lives as long as the open index.  Of a large relation blocks share entries.
- */
-void
-hnsw_make_buffers(HnswIndex *index, HnswBuffers *buffers, Relation rel)
-{
-	BlockNumber nblocks = RelationGetSmgr(rel)->smgr_cached_nblocks[MAIN_FORKNUM];
-	uint32		n = buffers->last == NULL ? MIN_BUFFERS : buffers->mask + 1;
-
-	if (RelationUsesLocalBuffers(rel) || !BlockNumberIsValid(nblocks))
-		return;
-	while (n < nblocks && n < MAX_BUFFERS && n < (uint32) NBuffers)
-		n *= 2;
-	if (buffers->last != NULL)
-	{
-		if (n <= buffers->mask + 1)
-			return;
-		index->cached.bytes -= (buffers->mask + 1) * sizeof(Buffer);
-		pfree(buffers->last);
-		buffers->last = NULL;
-	}
-	buffers->last = MemoryContextAllocZero(index->cached.context, n * sizeof(Buffer));
-	buffers->mask = n - 1;
-	index->cached.bytes += n * sizeof(Buffer);
-}
-
-/*
- * Pin the page in the buffer that held it last; false if it does not any more.
- *
- * ReadRecentBuffer() does not count as a use where the server chooses what to
- * evict.  So a page whose count can still rise goes the usual way.
- */
-static bool
-pin_known(Relation rel, BlockNumber blkno, Buffer buffer)
-{
-	uint32		state;
-
-	if (!BufferIsValid(buffer))
-		return false;
-	state = pg_atomic_read_u32(&GetBufferDescriptor(buffer - 1)->state);
-	if (BUF_STATE_GET_USAGECOUNT(state) < BM_MAX_USAGE_COUNT ||
-		!ReadRecentBuffer(relation_locator_compat(rel), MAIN_FORKNUM, blkno, buffer))
-		return false;
-
-	/* what ReadBuffer() counts besides */
-	pgstat_count_buffer_read(rel);
-	pgstat_count_buffer_hit(rel);
-	if (VacuumCostActive)
-		VacuumCostBalance += VacuumCostPageHit;
-	return true;
-}
-
-/*
  * hnsw_read_known
  *		As hnsw_read_hint() in share mode.
  *
@@ -181,11 +110,9 @@ pin_known(Relation rel, BlockNumber blkno, Buffer buffer)
 Buffer
 hnsw_read_known(HnswIndex *index, Relation rel, BlockNumber blkno, HnswPageKind kind)
 {
-	Buffer		buffer = InvalidBuffer;
+	Buffer		buffer = am_pin_known(&index->pages, rel, blkno);
 
-	if (index->pages.last != NULL)
-		buffer = index->pages.last[blkno & index->pages.mask];
-	if (pin_known(rel, blkno, buffer))
+	if (BufferIsValid(buffer))
 	{
 		HnswPageKind check = kind == HNSW_PAGE_NAV || kind == HNSW_PAGE_REFINE ? 0 : kind;
 
@@ -193,26 +120,8 @@ hnsw_read_known(HnswIndex *index, Relation rel, BlockNumber blkno, HnswPageKind 
 	}
 	buffer = hnsw_read_hint(rel, blkno, BUFFER_LOCK_SHARE, kind);
 	if (BufferIsValid(buffer))
-		hnsw_remember_buffer(&index->pages, blkno, buffer);
+		am_remember_buffer(&index->pages, blkno, buffer);
 	return buffer;
-}
-
-/* start fetching what pinning and locking touches; returns the page, or NULL */
-static const char *
-prefetch_page(const HnswBuffers *buffers, BlockNumber blkno)
-{
-	Buffer		buffer;
-	const char *page;
-
-	if (buffers->last == NULL)
-		return NULL;
-	buffer = buffers->last[blkno & buffers->mask];
-	if (!BufferIsValid(buffer))
-		return NULL;
-	page = BufferGetPage(buffer);
-	__builtin_prefetch(GetBufferDescriptor(buffer - 1), 1);
-	__builtin_prefetch(page);
-	return page;
 }
 
 /*
@@ -225,7 +134,7 @@ prefetch_page(const HnswBuffers *buffers, BlockNumber blkno)
 void
 hnsw_prefetch(const HnswIndex *index, BlockNumber blkno, Size offset, Size size)
 {
-	const char *page = prefetch_page(&index->pages, blkno);
+	const char *page = am_prefetch_page(&index->pages, blkno);
 
 	if (page == NULL)
 		return;
@@ -248,7 +157,7 @@ hnsw_prefetch_row(const HnswIndex *index, const uint8_t *tid)
 	const char *page;
 
 	memcpy(&row, tid, sizeof(row));
-	page = prefetch_page(&index->rows, ItemPointerGetBlockNumberNoCheck(&row));
+	page = am_prefetch_page(&index->rows, ItemPointerGetBlockNumberNoCheck(&row));
 	if (page != NULL && ItemPointerGetOffsetNumberNoCheck(&row) <= MaxHeapTuplesPerPage)
 		__builtin_prefetch(page + SizeOfPageHeaderData +
 						   ItemPointerGetOffsetNumberNoCheck(&row) * sizeof(ItemIdData));

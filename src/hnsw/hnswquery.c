@@ -300,7 +300,7 @@ hnsw_query(HnswIndex *index, Relation rel, Datum datum, bool isnull, int max_ef,
 
 	query->index = index;
 	query->rel = rel;
-	hnsw_make_buffers(index, &index->pages, rel);
+	am_make_buffers(&index->cached, &index->pages, rel);
 	query->nav_buffer = InvalidBuffer;
 	query->upper_buffer = InvalidBuffer;
 	if (index->model != NULL)

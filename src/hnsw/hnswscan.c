@@ -596,7 +596,7 @@ remember_row(IndexScanDesc scan, HnswIndex *index)
 
 	if (fetch != NULL && index->rows.last != NULL && is_heap(scan->heapRelation) &&
 		BufferIsValid(fetch->xs_cbuf))
-		hnsw_remember_buffer(&index->rows, BufferGetBlockNumber(fetch->xs_cbuf), fetch->xs_cbuf);
+		am_remember_buffer(&index->rows, BufferGetBlockNumber(fetch->xs_cbuf), fetch->xs_cbuf);
 }
 
 /* take settings and value, open the index */
@@ -633,7 +633,7 @@ start_scan(IndexScanDesc scan, HnswScan *so)
 	else
 		hnsw_refresh(so->index, so->rel);
 	if (is_heap(scan->heapRelation))
-		hnsw_make_buffers(so->index, &so->index->rows, scan->heapRelation);
+		am_make_buffers(&so->index->cached, &so->index->rows, scan->heapRelation);
 	prepare_query(so, beam_for(so, so->ef));
 	so->constant = so->isnull || !so->index->metric->is_defined(so->query->plain);
 	so->recheck = !so->constant && so->index->params.codec == HNSW_CODEC_COMPACT &&

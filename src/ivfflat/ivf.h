@@ -13,7 +13,7 @@
 #include "access/amapi.h"
 #include "access/genam.h"
 #include "access/generic_xlog.h"
-#include "am/am_index.h"
+#include "am/am_buffers.h"
 #include "ivfflat/ivf_page.h"
 #include "quant/list.h"
 #include "storage/bufmgr.h"
@@ -97,6 +97,7 @@ typedef struct IvfIndex
 	IvfShape	list;
 	IvfShape	part;
 	IvfShape	undefined;
+	AmBuffers	buffers;		/* where the index's blocks were last */
 } IvfIndex;
 
 /*
@@ -124,6 +125,8 @@ extern IvfIndex *ivf_open(Relation rel, IvfDirectory **directory);
 extern void ivf_read_meta(Relation rel, IvfMetaPageData *meta);
 extern void ivf_shapes(IvfIndex *index);
 extern Buffer ivf_read(Relation rel, BlockNumber blkno, int mode, IvfPageKind kind, uint32 id);
+extern Buffer ivf_read_known(AmBuffers *buffers, Relation rel, BlockNumber blkno,
+							 IvfPageKind kind, uint32 id);
 extern Buffer ivf_read_any(Relation rel, BlockNumber blkno, int mode, IvfPageKind *kind,
 						   uint32 *id);
 extern void ivf_page_init(Page page, IvfPageKind kind, uint32 id, Size used);
@@ -206,6 +209,7 @@ typedef struct IvfListCopy
 	BlockNumber *codes;
 	BlockNumber *records;
 	uint32	   *ends;			/* NULL unless records differ in size */
+	AmBuffers  *buffers;		/* to read its streams by; NULL: the usual way */
 } IvfListCopy;
 
 extern Size ivf_list_copy_size(const IvfShape *shape, Page page);
@@ -300,14 +304,12 @@ extern void ivf_append(Relation rel, const IvfIndex *index, const IvfShape *shap
 /* ivfwrite.c: new chains and parts */
 typedef struct IvfWriter IvfWriter;
 
-extern IvfWriter *ivf_writer_build(Relation rel, const IvfIndex *index, ForkNumber fork,
-								   BlockNumber next);
+extern IvfWriter *ivf_writer_build(Relation rel, const IvfIndex *index, ForkNumber fork);
 extern IvfWriter *ivf_writer_logged(Relation rel, const IvfIndex *index);
 extern void ivf_writer_start(IvfWriter *writer, const IvfShape *shape, uint32 id);
 extern void ivf_writer_add(IvfWriter *writer, const IvfRow *row);
 extern BlockNumber ivf_writer_end(IvfWriter *writer);
 extern uint32 ivf_writer_parts(IvfWriter *writer, BlockNumber *parts);
-extern BlockNumber ivf_writer_next(const IvfWriter *writer);
 extern void ivf_write_bytes(IvfWriter *writer, IvfPageKind kind, const uint8 *bytes, Size size);
 
 /* access method callbacks, by file */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ivfassign.c
- *	  Rows to lists: a participant's part of the table scan, into a sort.
+ *	  Rows to lists: a participant's part of the table scan, into buckets.
  *
  * Rows are placed in batches, for the kernels compare many rows with many
  * centroids at once.
@@ -25,41 +25,46 @@
 #define LEAST_BATCH		16
 #define MOST_BATCH		2048
 
-/* the number that rows without a distance are sorted by: behind all lists */
+/* the number of the list of rows without a distance: behind all lists */
 #define UNDEFINED_LIST(build)	((build)->centroids.nlists)
 
 /*
- * ivf_new_sort
- *		A sort by list; memory is in kB.
+ * ivf_sort_begin
+ *		Maintenance: let rows go to a sort by list; memory is in kB.
  */
-Tuplesortstate *
-ivf_new_sort(IvfBuild *build, SortCoordinate coordinate, int memory)
+void
+ivf_sort_begin(IvfBuild *build, int memory)
 {
 	AttrNumber	attributes[1] = {1};
 	Oid			operators[1] = {Int4LessOperator};
 	Oid			collations[1] = {InvalidOid};
 	bool		nulls_first[1] = {false};
 
-	return tuplesort_begin_heap(build->desc, 1, attributes, operators, collations, nulls_first,
-								memory, coordinate, TUPLESORT_NONE);
-}
-
-/*
- * ivf_assign_begin
- *		Memory for a participant, and its sort; memory is in kB.
- */
-void
-ivf_assign_begin(IvfBuild *build, SortCoordinate coordinate, int memory)
-{
-	const IvfIndex *index = &build->index;
-	Size		row_size = sizeof(float) * index->params.dim;
-
 	build->desc = CreateTemplateTupleDesc(2);
 	TupleDescInitEntry(build->desc, 1, "list", INT4OID, -1, 0);
 	TupleDescInitEntry(build->desc, 2, "row", BYTEAOID, -1, 0);
 	build->slot = MakeSingleTupleTableSlot(build->desc, &TTSOpsVirtual);
-	build->sort = ivf_new_sort(build, coordinate, memory);
+	build->sort = tuplesort_begin_heap(build->desc, 1, attributes, operators, collations,
+									   nulls_first, memory, NULL, TUPLESORT_NONE);
+}
 
+/*
+ * ivf_assign_begin
+ *		Memory for a participant.
+ */
+void
+ivf_assign_begin(IvfBuild *build)
+{
+	const IvfIndex *index = &build->index;
+	Size		row_size = sizeof(float) * index->params.dim;
+
+	if (build->shared != NULL)
+	{
+		int			nbuckets = build->shared->nbuckets;
+
+		build->files = MemoryContextAllocZero(build->context, sizeof(BufFile *) * nbuckets);
+		build->file_bytes = MemoryContextAllocZero(build->context, sizeof(Size) * nbuckets);
+	}
 	build->batch_rows = (int) Max(LEAST_BATCH, Min(MOST_BATCH, BATCH_BYTES / row_size));
 	build->batch_context = AllocSetContextCreate(build->context, "ivfflat batch",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -69,9 +74,8 @@ ivf_assign_begin(IvfBuild *build, SortCoordinate coordinate, int memory)
 									 sizeof(ItemPointerData) * build->batch_rows);
 	build->lists = MemoryContextAlloc(build->context, sizeof(int32_t) * build->batch_rows);
 	build->nbatch = 0;
-	build->tuple = MemoryContextAlloc(build->context, VARHDRSZ + MAXIMUM_ALIGNOF +
-									  sizeof(IvfTuple) + index->list.row_bytes +
-									  index->list.record_size + 2 * MAXIMUM_ALIGNOF);
+	build->tuple = MemoryContextAllocZero(build->context, VARHDRSZ + ivf_tuple_size(build) +
+										  4 * MAXIMUM_ALIGNOF);
 	if (index->params.space == IVF_SPACE_FLOAT)
 		build->nav = MemoryContextAlloc(build->context, row_size);
 	if (build->centroids.area == NULL)
@@ -133,11 +137,16 @@ place_batch(IvfBuild *build)
 
 /*
  * ivf_put_tuple
- *		Give the row in build->tuple, of so many bytes, to the sort.
+ *		Give the row in build->tuple, of so many bytes, to the buckets or the sort.
  */
 void
 ivf_put_tuple(IvfBuild *build, int list, Size size)
 {
+	if (build->sort == NULL)
+	{
+		ivf_buckets_put(build, list, size);
+		return;
+	}
 	SET_VARSIZE(build->tuple, VARHDRSZ + size);
 	ExecClearTuple(build->slot);
 	build->slot->tts_values[0] = Int32GetDatum(list);
@@ -175,8 +184,9 @@ put_row(IvfBuild *build, int i)
 			ivf_encode(index->model, (ListQuantizer) index->params.quantizer, build->nav, slack,
 					   center, at);
 	}
-	memcpy(build->tuple + VARHDRSZ, &head, sizeof(head));
 	record = ivf_record(index, build->plains[i], build->nav, at + code);
+	head.record_bytes = (uint32) record;
+	memcpy(build->tuple + VARHDRSZ, &head, sizeof(head));
 	ivf_put_tuple(build, list, sizeof(IvfTuple) + code + record);
 }
 
@@ -251,8 +261,7 @@ build_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive
 
 /*
  * ivf_assign_scan
- *		A participant's part of the table scan, all of it if scan is NULL; the
- *		sort is performed afterwards.
+ *		A participant's part of the table scan, all of it if scan is NULL.
  */
 void
 ivf_assign_scan(IvfBuild *build, struct TableScanDescData *scan)
@@ -265,5 +274,5 @@ ivf_assign_scan(IvfBuild *build, struct TableScanDescData *scan)
 	pg_atomic_fetch_add_u64(&build->shared->heap_rows, (int64) rows);
 	if (build->info->ii_BrokenHotChain)
 		pg_atomic_write_u32(&build->shared->broken_hot_chain, 1);
-	tuplesort_performsort(build->sort);
+	ivf_buckets_done(build);
 }

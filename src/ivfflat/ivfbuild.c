@@ -4,9 +4,9 @@
  *	  Building an index (README.md, "Build").
  *
  *	1. train	model and centroids from a sample (ivftrain.c)
- *	2. assign	every row to its list, by all participants at once, into a sort
- *				(ivfassign.c, ivfparallel.c)
- *	3. write	list after list, then the directory, then the metapage
+ *	2. assign	every row to its list, by all participants at once, into files
+ *				(ivfassign.c, ivfparallel.c, ivfbuckets.c)
+ *	3. write	lists, by all participants; then the directory, then the metapage
  *
  *-------------------------------------------------------------------------
  */
@@ -14,6 +14,7 @@
 
 #include <math.h>
 
+#include "access/tableam.h"
 #include "access/xloginsert.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
@@ -24,22 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* ids: lists from 1 on, then that of the undefined, then the directory's */
-#define FIRST_ID	1
-
 /*--- writing -------------------------------------------------------------*/
-
-static BlockNumber
-write_undefined(IvfBuild *build, IvfWriter *writer, IvfSorted *sorted, int nlists, uint32 id)
-{
-	ivf_writer_start(writer, &build->index.undefined, id);
-	while (sorted->list == nlists)
-	{
-		ivf_writer_add(writer, &sorted->row);
-		ivf_sorted_next(build, sorted);
-	}
-	return ivf_writer_end(writer);
-}
 
 /* the centroid of a list as bytes of its record */
 static Size
@@ -115,47 +101,60 @@ write_meta(IvfBuild *build, ForkNumber fork, const IvfMetaPageData *meta)
 	memcpy(IvfPageGetMeta(BufferGetPage(buffer)), meta, sizeof(*meta));
 	MarkBufferDirty(buffer);
 	UnlockReleaseBuffer(buffer);
+	if (RelationNeedsWAL(build->rel) || fork == INIT_FORKNUM)
+		log_newpage_range(build->rel, fork, 0, 1, true);
 }
 
-/* all pages of the index, from the sort, which may be absent */
+/* the first pages: the metapage, to be filled in at the end, and the model */
 static void
-write_index(IvfBuild *build, ForkNumber fork)
+write_first(IvfBuild *build, ForkNumber fork)
 {
-	const IvfIndex *index = &build->index;
-	int			nlists = build->centroids.nlists;
-	IvfWriter  *writer = ivf_writer_build(build->rel, index, fork, 0);
+	IvfWriter  *writer = ivf_writer_build(build->rel, &build->index, fork);
 	IvfMetaPageData *meta = palloc0(sizeof(IvfMetaPageData));
-	IvfListRecord *records = palloc(sizeof(IvfListRecord) * nlists);
-	IvfSorted	sorted;
-	int64		done = 0;
+
+	ivf_write_bytes(writer, IVF_PAGE_META, (const uint8 *) meta, sizeof(*meta));
+	if (build->index.model != NULL)
+		ivf_write_bytes(writer, IVF_PAGE_MODEL, (const uint8 *) build->index.model,
+						build->index.model->size);
+}
+
+/* lists without rows */
+static void
+write_empty(IvfBuild *build, ForkNumber fork)
+{
+	IvfWriter  *writer = ivf_writer_build(build->rel, &build->index, fork);
+	int			nlists = build->centroids.nlists;
+	int			undefined = build->index.metric->kind == VEC_METRIC_COSINE ? 1 : 0;
+
+	build->records = palloc(sizeof(IvfListRecord) * (nlists + 1));
+	for (int i = 0; i < nlists + undefined; i++)
+	{
+		IvfListWrite list;
+
+		ivf_list_start(&list, writer, i < nlists ? &build->index.list : &build->index.undefined,
+					   IVF_FIRST_ID + i);
+		ivf_list_end(&list, &build->records[i]);
+	}
+}
+
+/* the last ones, when all lists are written */
+static void
+write_last(IvfBuild *build, ForkNumber fork)
+{
+	int			nlists = build->centroids.nlists;
+	IvfWriter  *writer = ivf_writer_build(build->rel, &build->index, fork);
+	IvfMetaPageData *meta = palloc0(sizeof(IvfMetaPageData));
 
 	fill_meta(build, meta);
-	ivf_write_bytes(writer, IVF_PAGE_META, (const uint8 *) meta, sizeof(*meta));
-	if (index->model != NULL)
-		ivf_write_bytes(writer, IVF_PAGE_MODEL, (const uint8 *) index->model, index->model->size);
-
-	ivf_sorted_begin(build, &sorted);
-	for (int i = 0; i < nlists; i++)
-	{
-		ivf_write_list(build, writer, &sorted, i, FIRST_ID + i, &records[i]);
-		done += records[i].rows;
-		if (fork == MAIN_FORKNUM)
-			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, done);
-	}
-	meta->undefined_first = InvalidBlockNumber;
-	meta->undefined_id = FIRST_ID + nlists;
-	if (index->metric->kind == VEC_METRIC_COSINE)
-		meta->undefined_first = write_undefined(build, writer, &sorted, nlists,
-												meta->undefined_id);
+	meta->undefined_first = build->index.metric->kind == VEC_METRIC_COSINE ?
+		build->records[nlists].first : InvalidBlockNumber;
+	meta->undefined_id = IVF_FIRST_ID + nlists;
 	meta->directory = meta->undefined_id + 1;
 	meta->next_id = meta->directory + 1;
-	write_directory(build, writer, records, meta->directory);
+	write_directory(build, writer, build->records, meta->directory);
 	meta->nlists = nlists;
 	meta->nparts = ivf_writer_parts(writer, meta->parts);
 	write_meta(build, fork, meta);
-	ivf_sorted_end(&sorted);
-	if (RelationNeedsWAL(build->rel) || fork == INIT_FORKNUM)
-		log_newpage_range(build->rel, fork, 0, ivf_writer_next(writer), true);
 }
 
 /*--- the build -----------------------------------------------------------*/
@@ -195,11 +194,45 @@ init_shared(IvfBuild *build)
 	pg_atomic_init_u64(&shared->rows_indexed, 0);
 	pg_atomic_init_u64(&shared->heap_rows, 0);
 	pg_atomic_init_u32(&shared->broken_hot_chain, 0);
+	pg_atomic_init_u32(&shared->next_bucket, 0);
+	pg_atomic_init_u64(&shared->rows_written, 0);
+	shared->participants = 1;
+	BarrierInit(&shared->barrier, 0);
+}
+
+/*
+ * ivf_participate
+ *		All that a participant does, from the phase on in which it attached to the
+ *		barrier: its part of the table, if there is one, and of the lists.
+ */
+void
+ivf_participate(IvfBuild *build, struct TableScanDescData *scan, int phase)
+{
+	IvfBuildShared *shared = build->shared;
+
+	if (phase == IVF_PART_ASSIGN)
+	{
+		ivf_assign_begin(build);
+		ivf_assign_scan(build, scan);
+		BarrierArriveAndWait(&shared->barrier, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
+	}
+	else if (scan != NULL)
+		table_endscan(scan);	/* late: others have read the table */
+	if (build->leader)
+	{
+		int64		rows = (int64) pg_atomic_read_u64(&shared->rows_indexed);
+
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_LOAD);
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, rows);
+	}
+	ivf_buckets_write(build, MAIN_FORKNUM);
+	BarrierDetach(&shared->barrier);
 }
 
 /* in this process alone */
 static void
-assign_serially(IvfBuild *build)
+run_serially(IvfBuild *build)
 {
 	void	   *memory = MemoryContextAllocHuge(build->context, add_size(ivf_share_size(build), 64));
 
@@ -207,13 +240,17 @@ assign_serially(IvfBuild *build)
 	ivf_share(build, memory);
 	ivf_attach(build, memory);
 	MemoryContextReset(build->train_context);
-	ivf_assign_begin(build, NULL, build->sort_memory);
-	ivf_assign_scan(build, NULL);
+	build->shared->memory = build->sort_memory;
+	ivf_buckets_choose(build, 1);
+	build->records = MemoryContextAllocHuge(build->context,
+											mul_size(sizeof(IvfListRecord),
+													 build->centroids.nlists + 1));
+	ivf_participate(build, NULL, BarrierAttach(&build->shared->barrier));
 }
 
-/* every row to its list; what participants share, if there are several */
+/* every row to its list, and to its page; what participants share, if there are several */
 static IvfLeader *
-assign(IvfBuild *build)
+run(IvfBuild *build)
 {
 	int			workers = build_workers_compat(build->heap, build->rel, build->info);
 	Size		centroids = ivf_share_size(build);
@@ -225,11 +262,11 @@ assign(IvfBuild *build)
 		leader = ivf_parallel_begin(build, workers);
 	if (leader == NULL)
 	{
-		assign_serially(build);
+		run_serially(build);
 		return NULL;
 	}
 	MemoryContextReset(build->train_context);
-	ivf_parallel_scan(leader, build);
+	ivf_parallel_run(leader, build);
 	return leader;
 }
 
@@ -252,17 +289,14 @@ ivfbuild(Relation heap, Relation rel, IndexInfo *info)
 	init_shared(build);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_ASSIGN);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) build->table_rows);
-	leader = assign(build);
+	write_first(build, MAIN_FORKNUM);
+	leader = run(build);
 
 	result->heap_tuples = (double) pg_atomic_read_u64(&build->shared->heap_rows);
 	result->index_tuples = (double) pg_atomic_read_u64(&build->shared->rows_indexed);
 	info->ii_BrokenHotChain |= pg_atomic_read_u32(&build->shared->broken_hot_chain) != 0;
 	build->table_rows = result->index_tuples;
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_LOAD);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) result->index_tuples);
-	write_index(build, MAIN_FORKNUM);
-	tuplesort_end(build->sort);
+	write_last(build, MAIN_FORKNUM);
 	if (leader != NULL)
 		ivf_parallel_end(leader);
 	MemoryContextDelete(build->context);
@@ -280,9 +314,8 @@ ivfbuildempty(Relation rel)
 	IvfBuild   *build = begin_build(NULL, rel, NULL, &config);
 
 	ivf_one_list(build, &config);
-	build->desc = CreateTemplateTupleDesc(2);
-	TupleDescInitEntry(build->desc, 1, "list", INT4OID, -1, 0);
-	TupleDescInitEntry(build->desc, 2, "row", BYTEAOID, -1, 0);
-	write_index(build, INIT_FORKNUM);
+	write_first(build, INIT_FORKNUM);
+	write_empty(build, INIT_FORKNUM);
+	write_last(build, INIT_FORKNUM);
 	MemoryContextDelete(build->context);
 }

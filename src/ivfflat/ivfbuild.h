@@ -10,8 +10,9 @@
  *	ivfassign.c		rows to lists: a participant's part of the table scan
  *	ivfshare.c		centroids in one piece of memory
  *	ivfparallel.c	starting and ending parallel workers
- *	ivfsorted.c		rows by list, as the sort returns them
- *	ivfbuild.c		the build from start to end; writing
+ *	ivfbuckets.c	rows in temporary files by list, and lists from them
+ *	ivfsorted.c		a list as it is written; maintenance: rows as its sort returns them
+ *	ivfbuild.c		the build from start to end
  *
  *-------------------------------------------------------------------------
  */
@@ -26,8 +27,21 @@
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
 #include "port/atomics.h"
+#include "storage/barrier.h"
+#include "storage/buffile.h"
 #include "storage/dsm.h"
+#include "storage/sharedfileset.h"
 #include "utils/tuplesort.h"
+
+/* ids: lists from 1 on, then that of the undefined, then the directory's */
+#define IVF_FIRST_ID	1
+
+/*
+ * What participants do, by phase of their barrier.  One that comes late takes
+ * part from the phase that it finds on.
+ */
+#define IVF_PART_ASSIGN	0		/* rows of the table into buckets */
+#define IVF_PART_WRITE	1		/* buckets into lists */
 
 /* what participants see of each other: in dynamic shared memory if there are workers */
 typedef struct IvfBuildShared
@@ -36,12 +50,18 @@ typedef struct IvfBuildShared
 	Oid			rel;
 	bool		concurrent;
 	IvfParams	params;
-	int			memory;			/* kB for the sort of a participant */
+	int			memory;			/* kB for the rows of a participant */
+	int			participants;	/* at most */
+	int			nbuckets;
 	dsm_handle	centroids;		/* ivfshare.c */
 	pg_atomic_uint64 rows_done;
 	pg_atomic_uint64 rows_indexed;
 	pg_atomic_uint64 heap_rows;
 	pg_atomic_uint32 broken_hot_chain;
+	pg_atomic_uint32 next_bucket;
+	pg_atomic_uint64 rows_written;
+	Barrier		barrier;
+	SharedFileSet files;
 } IvfBuildShared;
 
 /*
@@ -65,16 +85,22 @@ typedef struct IvfBuild
 	IndexInfo  *info;
 	IvfBuildShared *shared;
 	bool		leader;
+	bool		parallel;		/* there are other participants */
+	int			participant;	/* 0 is the leader */
 	IvfIndex	index;			/* parameters, model and shapes only */
 	IvfCentroids centroids;
 	MemoryContext context;
 	MemoryContext train_context;	/* until centroids are made */
 	double		table_rows;		/* estimated */
 	double		most_rows;		/* more than this are not expected */
+	Size		value_mean;		/* of a plain value */
 	Size		limit;			/* maintenance_work_mem */
 	int			sort_memory;	/* kB that centroids leave of it */
+	IvfListRecord *records;		/* of lists, and of the undefined: shared */
 
-	/* rows to lists */
+	/* rows to lists: into files by bucket, or into a sort (maintenance) */
+	BufFile   **files;
+	Size	   *file_bytes;
 	Tuplesortstate *sort;
 	TupleDesc	desc;
 	TupleTableSlot *slot;
@@ -91,13 +117,29 @@ typedef struct IvfBuild
 	uint8	   *tuple;			/* IvfTuple, code, record */
 } IvfBuild;
 
-/* what is sorted by list: this, then code, then record */
+/* what is kept by list: this, then code, then record */
 typedef struct IvfTuple
 {
 	ItemPointerData tid;
 	float		distance;		/* to the centroid, in square */
-	uint32		unused;
+	uint32		record_bytes;
 } IvfTuple;
+
+/* the most that it takes */
+static inline Size
+ivf_tuple_size(const IvfBuild *build)
+{
+	return sizeof(IvfTuple) + build->index.list.row_bytes + build->index.list.record_size;
+}
+
+/* a list that is being written */
+typedef struct IvfListWrite
+{
+	IvfWriter  *writer;
+	uint32		id;
+	uint32		rows;
+	double		sum;			/* of distances to the centroid */
+} IvfListWrite;
 
 /* a row as the sort by list returns it */
 typedef struct IvfSorted
@@ -114,6 +156,10 @@ typedef struct IvfSorted
 extern void ivf_sorted_begin(IvfBuild *build, IvfSorted *sorted);
 extern void ivf_sorted_next(IvfBuild *build, IvfSorted *sorted);
 extern void ivf_sorted_end(IvfSorted *sorted);
+extern void ivf_list_start(IvfListWrite *list, IvfWriter *writer, const IvfShape *shape,
+						   uint32 id);
+extern void ivf_list_add(IvfListWrite *list, const IvfRow *row, float distance);
+extern void ivf_list_end(IvfListWrite *list, IvfListRecord *record);
 extern void ivf_write_list(IvfBuild *build, IvfWriter *writer, IvfSorted *sorted, int list,
 						   uint32 id, IvfListRecord *record);
 
@@ -141,17 +187,26 @@ extern void ivf_share(const IvfBuild *build, void *memory);
 extern void ivf_attach(IvfBuild *build, void *memory);
 
 /* ivfassign.c */
-extern Tuplesortstate *ivf_new_sort(IvfBuild *build, SortCoordinate coordinate, int memory);
-extern void ivf_assign_begin(IvfBuild *build, SortCoordinate coordinate, int memory);
+extern void ivf_sort_begin(IvfBuild *build, int memory);
+extern void ivf_assign_begin(IvfBuild *build);
 extern void ivf_put_tuple(IvfBuild *build, int list, Size size);
 extern int	ivf_place_value(const IvfBuild *build, const struct varlena *plain);
 extern void ivf_assign_scan(IvfBuild *build, struct TableScanDescData *scan);
+
+/* ivfbuckets.c */
+extern void ivf_buckets_choose(IvfBuild *build, int participants);
+extern void ivf_buckets_put(IvfBuild *build, int list, Size size);
+extern void ivf_buckets_done(IvfBuild *build);
+extern void ivf_buckets_write(IvfBuild *build, ForkNumber fork);
+
+/* ivfbuild.c */
+extern void ivf_participate(IvfBuild *build, struct TableScanDescData *scan, int phase);
 
 /* ivfparallel.c */
 typedef struct IvfLeader IvfLeader;
 
 extern IvfLeader *ivf_parallel_begin(IvfBuild *build, int workers);
-extern void ivf_parallel_scan(IvfLeader *leader, IvfBuild *build);
+extern void ivf_parallel_run(IvfLeader *leader, IvfBuild *build);
 extern void ivf_parallel_end(IvfLeader *leader);
 
 #endif							/* VECEXT_IVFBUILD_H */

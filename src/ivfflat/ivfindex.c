@@ -97,6 +97,32 @@ ivf_read(Relation rel, BlockNumber blkno, int mode, IvfPageKind kind, uint32 id)
 }
 
 /*
+ * ivf_read_known
+ *		As ivf_read() in share mode, by the buffer that held the page last if that
+ *		is known; buffers may be NULL.
+ */
+Buffer
+ivf_read_known(AmBuffers *buffers, Relation rel, BlockNumber blkno, IvfPageKind kind, uint32 id)
+{
+	Expected	expected = {kind, id};
+	Buffer		buffer;
+
+	if (buffers == NULL)
+		return ivf_read(rel, blkno, BUFFER_LOCK_SHARE, kind, id);
+	buffer = am_pin_known(buffers, rel, blkno);
+	if (BufferIsValid(buffer))
+	{
+		buffer = am_lock_page(buffer, BUFFER_LOCK_SHARE, page_expected, &expected);
+		if (!BufferIsValid(buffer))
+			ivf_page_gone(rel, blkno, "The page is missing or not what it should be.");
+		return buffer;
+	}
+	buffer = ivf_read(rel, blkno, BUFFER_LOCK_SHARE, kind, id);
+	am_remember_buffer(buffers, blkno, buffer);
+	return buffer;
+}
+
+/*
  * ivf_read_any
  *		Pin and lock whatever page there is, and tell its kind and id; kind 0 if
  *		it is empty or not ours.  InvalidBuffer if there is none.

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * ivfparallel.c
- *	  Parallel workers of a build: each places rows of its part of the table and
- *	  sorts them; the leader, who does so as well, merges the sorts.
+ *	  Parallel workers of a build: each places rows of its part of the table, and
+ *	  writes its part of the lists, as the leader does.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,13 +17,11 @@
 
 #define KEY_SHARED		UINT64CONST(1)
 #define KEY_MODEL		UINT64CONST(2)
-#define KEY_SORT		UINT64CONST(3)
+#define KEY_RECORDS		UINT64CONST(3)
 
 struct IvfLeader
 {
 	AmParallel	parallel;
-	Sharedsort *shared_sort;
-	Tuplesortstate *own_sort;	/* of the leader's own part */
 };
 
 extern VEC_EXPORT void vecext_ivf_build_worker(dsm_segment *seg, shm_toc *toc);
@@ -32,18 +30,6 @@ static void *
 memory_base(dsm_segment *seg)
 {
 	return (void *) TYPEALIGN(64, dsm_segment_address(seg));
-}
-
-/* a participant's part of the sort */
-static SortCoordinate
-new_coordinate(Sharedsort *shared_sort, bool worker, int participants)
-{
-	SortCoordinate coordinate = palloc0(sizeof(SortCoordinateData));
-
-	coordinate->isWorker = worker;
-	coordinate->nParticipants = worker ? -1 : participants;
-	coordinate->sharedsort = shared_sort;
-	return coordinate;
 }
 
 /*
@@ -59,7 +45,7 @@ ivf_parallel_begin(IvfBuild *build, int workers)
 	AmChunk		chunks[] = {
 		{KEY_SHARED, build->shared, sizeof(IvfBuildShared), NULL},
 		{KEY_MODEL, model, model ? model->size : 0, NULL},
-		{KEY_SORT, NULL, tuplesort_estimate_shared(workers + 1), NULL},
+		{KEY_RECORDS, NULL, mul_size(sizeof(IvfListRecord), build->centroids.nlists + 1), NULL},
 	};
 
 	if (!am_parallel_memory(&leader->parallel, add_size(ivf_share_size(build), 64), "ivfflat"))
@@ -67,41 +53,32 @@ ivf_parallel_begin(IvfBuild *build, int workers)
 	ivf_share(build, memory_base(leader->parallel.memory));
 	build->shared->centroids = dsm_segment_handle(leader->parallel.memory);
 	build->shared->memory = (int) Max(build->sort_memory / (workers + 1), 64);
+	build->shared->participants = workers + 1;
+	ivf_buckets_choose(build, workers + 1);
 	if (!am_parallel_begin(&leader->parallel, build->heap, build->info,
 						   "vecext_ivf_build_worker", workers, chunks, lengthof(chunks)))
 		return NULL;
 	build->shared = chunks[0].stored;
-	leader->shared_sort = chunks[2].stored;
-	tuplesort_initialize_shared(leader->shared_sort, workers + 1, leader->parallel.pcxt->seg);
+	build->records = chunks[2].stored;
+	build->parallel = true;
+	SharedFileSetInit(&build->shared->files, leader->parallel.pcxt->seg);
 	ivf_attach(build, memory_base(leader->parallel.memory));
 	return leader;
 }
 
 /*
- * ivf_parallel_scan
- *		Place and sort all rows, as one of the participants; build->sort has all
- *		of them afterwards.
+ * ivf_parallel_run
+ *		Place all rows and write their lists, as one of the participants.
  */
 void
-ivf_parallel_scan(IvfLeader *leader, IvfBuild *build)
+ivf_parallel_run(IvfLeader *leader, IvfBuild *build)
 {
-	int			participants;
-	SortCoordinate coordinate;
-	Tuplesortstate *own;
+	/* before any worker: without the leader no phase may end */
+	int			phase = BarrierAttach(&build->shared->barrier);
 
 	am_parallel_launch(&leader->parallel);
-	participants = leader->parallel.pcxt->nworkers_launched + 1;
-
-	ivf_assign_begin(build, new_coordinate(leader->shared_sort, true, 0), build->shared->memory);
-	ivf_assign_scan(build, table_beginscan_parallel(build->heap, leader->parallel.scan));
-	own = build->sort;
+	ivf_participate(build, table_beginscan_parallel(build->heap, leader->parallel.scan), phase);
 	am_parallel_wait(&leader->parallel);
-
-	/* what the participants sorted lies in files now */
-	tuplesort_end(own);
-	coordinate = new_coordinate(leader->shared_sort, false, participants);
-	build->sort = ivf_new_sort(build, coordinate, build->sort_memory);
-	tuplesort_performsort(build->sort);
 }
 
 /*
@@ -123,7 +100,6 @@ vecext_ivf_build_worker(dsm_segment *seg, shm_toc *toc)
 {
 	IvfBuildShared *shared = shm_toc_lookup(toc, KEY_SHARED, false);
 	QuantModel *model = shm_toc_lookup(toc, KEY_MODEL, true);
-	Sharedsort *shared_sort = shm_toc_lookup(toc, KEY_SORT, false);
 	IvfBuild   *build = palloc0(sizeof(IvfBuild));
 	dsm_segment *memory = dsm_attach(shared->centroids);
 	AmWorker	worker;
@@ -132,7 +108,7 @@ vecext_ivf_build_worker(dsm_segment *seg, shm_toc *toc)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("could not map dynamic shared memory segment")));
-	tuplesort_attach_shared(shared_sort, seg);
+	SharedFileSetAttach(&shared->files, seg);
 	am_worker_begin(&worker, toc, shared->heap, shared->rel, shared->concurrent);
 	build->context = AllocSetContextCreate(CurrentMemoryContext, "ivfflat build",
 										   ALLOCSET_DEFAULT_SIZES);
@@ -140,6 +116,9 @@ vecext_ivf_build_worker(dsm_segment *seg, shm_toc *toc)
 	build->rel = worker.rel;
 	build->info = worker.info;
 	build->shared = shared;
+	build->records = shm_toc_lookup(toc, KEY_RECORDS, false);
+	build->parallel = true;
+	build->participant = ParallelWorkerNumber + 1;
 	build->index.metric = am_metric(build->rel);
 	build->index.params = shared->params;
 	ivf_finish_params(&build->index);
@@ -147,9 +126,7 @@ vecext_ivf_build_worker(dsm_segment *seg, shm_toc *toc)
 		ivf_set_model(&build->index, model, build->context);
 	ivf_attach(build, memory_base(memory));
 
-	ivf_assign_begin(build, new_coordinate(shared_sort, true, 0), shared->memory);
-	ivf_assign_scan(build, worker.scan);
-	tuplesort_end(build->sort);
+	ivf_participate(build, worker.scan, BarrierAttach(&shared->barrier));
 	am_worker_end(&worker, toc);
 	MemoryContextDelete(build->context);
 	dsm_detach(memory);

@@ -219,7 +219,8 @@ prefetch(IvfScan *so, BlockNumber blkno)
 static Buffer
 read_list_page(IvfScan *so, const IvfShape *shape, BlockNumber blkno, uint32 id)
 {
-	Buffer		buffer = ivf_read(so->rel, blkno, BUFFER_LOCK_SHARE, shape->kind, id);
+	Buffer		buffer = ivf_read_known(&so->index->buffers, so->rel, blkno, shape->kind,
+										id);
 	Page		page = BufferGetPage(buffer);
 
 	if (!ivf_list_ok(shape, page))
@@ -251,6 +252,7 @@ copy_page(IvfScan *so, Current *current)
 	size = ivf_list_copy_size(shape, BufferGetPage(current->buffer));
 	current->copy = ivf_copy_list(shape, current->buffer,
 								  MemoryContextAlloc(so->pass_context, size));
+	current->copy->buffers = &so->index->buffers;
 }
 
 /* keep a row if it is wanted */
@@ -380,8 +382,8 @@ take_records(IvfScan *so, Current *current)
 			number = start / IVF_PAGE_ROOM;
 			if (!BufferIsValid(buffer))
 			{
-				buffer = ivf_read(so->rel, copy->records[number], BUFFER_LOCK_SHARE,
-								  IVF_PAGE_RECORD, copy->id);
+				buffer = ivf_read_known(copy->buffers, so->rel, copy->records[number],
+										IVF_PAGE_RECORD, copy->id);
 				if (number + 1 < (Size) copy->nrecords)
 					prefetch(so, copy->records[number + 1]);
 			}
@@ -540,8 +542,8 @@ refined_distance(IvfScan *so, const IvfFound *found)
 	}
 	if (start / IVF_PAGE_ROOM >= (Size) copy->nrecords)
 		am_corrupt(so->rel, copy->blkno, "A list page has too few pages for its rows.");
-	buffer = ivf_read(so->rel, copy->records[start / IVF_PAGE_ROOM], BUFFER_LOCK_SHARE,
-					  IVF_PAGE_RECORD, copy->id);
+	buffer = ivf_read_known(copy->buffers, so->rel, copy->records[start / IVF_PAGE_ROOM],
+							IVF_PAGE_RECORD, copy->id);
 	distance = record_distance(so, IvfPageData(BufferGetPage(buffer)) + start % IVF_PAGE_ROOM,
 							   size);
 	UnlockReleaseBuffer(buffer);

@@ -222,6 +222,7 @@ sort_row(IvfStep *step, int list, const IvfRow *row, float distance)
 	memset(&head, 0, sizeof(head));
 	head.tid = row->tid;
 	head.distance = distance;
+	head.record_bytes = (uint32) row->record_bytes;
 	memcpy(at, &head, sizeof(head));
 	if (code > 0)
 		memcpy(at + sizeof(head), row->code, code);
@@ -564,7 +565,8 @@ ivf_rewrite(Relation rel, IvfRewrite *rewrites, int n)
 	find_lists(&step);
 	if (!ivf_make_targets(&step))
 		return;
-	ivf_assign_begin(&step.build, NULL, Max(maintenance_work_mem / 2, 64));
+	ivf_assign_begin(&step.build);
+	ivf_sort_begin(&step.build, Max(maintenance_work_mem / 2, 64));
 	for (int i = 0; i < n; i++)
 		take_list(&step, &rewrites[i]);
 

@@ -533,6 +533,7 @@ start_scan(IndexScanDesc scan, IvfScan *so)
 	so->blocks_read = ivf_blocks_read();
 	old = MemoryContextSwitchTo(so->query_context);
 	so->index = ivf_open(so->rel, &so->directory);	/* pinned by the context */
+	am_make_buffers(&so->index->cached, &so->index->buffers, so->rel);
 	set_query(so);
 	so->constant = so->isnull || !so->query.defined;
 	ivf_lists_init(&so->lists, so->index, so->directory, so->rel, so->list_query, so->query.plain,

@@ -180,6 +180,7 @@ ivf_copy_page(const IvfShape *shape, BlockNumber blkno, Page page, void *memory)
 	IvfListCopy *copy = memory;
 
 	copy->blkno = blkno;
+	copy->buffers = NULL;
 	copy->id = IvfPageGetOpaque(page)->id;
 	copy->nrows = head->nrows;
 	copy->ncodes = head->ncodes;
@@ -232,7 +233,7 @@ ivf_read_stream(Relation rel, const IvfListCopy *list, IvfPageKind kind, Size st
 		if (start / IVF_PAGE_ROOM >= npages)
 			am_corrupt(rel, list->blkno, "A list page has too few pages for its rows.");
 		CHECK_FOR_INTERRUPTS();
-		buffer = ivf_read(rel, pages[start / IVF_PAGE_ROOM], BUFFER_LOCK_SHARE, kind, list->id);
+		buffer = ivf_read_known(list->buffers, rel, pages[start / IVF_PAGE_ROOM], kind, list->id);
 		memcpy(to, IvfPageData(BufferGetPage(buffer)) + offset, n);
 		UnlockReleaseBuffer(buffer);
 		to += n;

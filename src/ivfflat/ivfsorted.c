@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * ivfsorted.c
- *	  Rows as a sort by list returns them, and lists written from them: for the
- *	  build and for maintenance.
+ *	  A list as it is written, by build and maintenance; rows as the sort of
+ *	  maintenance returns them.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,7 +12,7 @@
 
 /*
  * ivf_sorted_begin
- *		Take the first row of build->sort; there is none if that is NULL.
+ *		Take the first row of build->sort.
  */
 void
 ivf_sorted_begin(IvfBuild *build, IvfSorted *sorted)
@@ -39,8 +39,7 @@ ivf_sorted_next(IvfBuild *build, IvfSorted *sorted)
 	Size		code = 0;
 	bool		isnull;
 
-	if (build->sort == NULL ||
-		!tuplesort_gettupleslot(build->sort, true, false, sorted->slot, NULL))
+	if (!tuplesort_gettupleslot(build->sort, true, false, sorted->slot, NULL))
 	{
 		sorted->list = INT_MAX;
 		return;
@@ -73,6 +72,45 @@ ivf_sorted_end(IvfSorted *sorted)
 }
 
 /*
+ * ivf_list_start
+ *		Begin a chain with this id.
+ */
+void
+ivf_list_start(IvfListWrite *list, IvfWriter *writer, const IvfShape *shape, uint32 id)
+{
+	memset(list, 0, sizeof(*list));
+	list->writer = writer;
+	list->id = id;
+	ivf_writer_start(writer, shape, id);
+}
+
+/*
+ * ivf_list_add
+ *		The next row; the distance is that to the centroid, in square.
+ */
+void
+ivf_list_add(IvfListWrite *list, const IvfRow *row, float distance)
+{
+	ivf_writer_add(list->writer, row);
+	list->sum += sqrt(distance);
+	list->rows++;
+}
+
+/*
+ * ivf_list_end
+ *		Write what is left; the list's record for the directory.
+ */
+void
+ivf_list_end(IvfListWrite *list, IvfListRecord *record)
+{
+	memset(record, 0, sizeof(*record));
+	record->id = list->id;
+	record->first = ivf_writer_end(list->writer);
+	record->rows = list->rows;
+	record->spread = list->rows > 0 ? (float) (list->sum / list->rows) : 0;
+}
+
+/*
  * ivf_write_list
  *		Write the rows that are sorted under "list" as the chain "id"; its record
  *		for the directory.
@@ -81,20 +119,13 @@ void
 ivf_write_list(IvfBuild *build, IvfWriter *writer, IvfSorted *sorted, int list, uint32 id,
 			   IvfListRecord *record)
 {
-	double		sum = 0;
-	uint32		rows = 0;
+	IvfListWrite write;
 
-	memset(record, 0, sizeof(*record));
-	record->id = id;
-	ivf_writer_start(writer, &build->index.list, id);
+	ivf_list_start(&write, writer, &build->index.list, id);
 	while (sorted->list == list)
 	{
-		ivf_writer_add(writer, &sorted->row);
-		sum += sqrt(sorted->head.distance);
-		rows++;
+		ivf_list_add(&write, &sorted->row, sorted->head.distance);
 		ivf_sorted_next(build, sorted);
 	}
-	record->first = ivf_writer_end(writer);
-	record->rows = rows;
-	record->spread = rows > 0 ? (float) (sum / rows) : 0;
+	ivf_list_end(&write, record);
 }

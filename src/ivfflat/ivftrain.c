@@ -78,7 +78,7 @@ count_table(IvfBuild *build, Size *value_bytes)
 	am_sample(&sample);
 	build->table_rows = sample.rows;
 	build->most_rows = sample.whole ? sample.rows : sample.rows * 1.2 + 1000;
-	*value_bytes = sample.value_mean;
+	*value_bytes = build->value_mean = sample.value_mean;
 }
 
 /*--- how many ------------------------------------------------------------*/

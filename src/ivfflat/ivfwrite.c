@@ -7,9 +7,10 @@
  * the list pages, then the code and record pages of each, so that a scan finds
  * the list pages of a list side by side.
  *
- * The build writes block after block and logs all of them in the end.
- * Maintenance takes free pages or extends the relation, and logs each page; until
- * a directory names them nobody else looks at them.
+ * A build adds the blocks of a group to the relation at once and logs them when
+ * they are written; its participants do so side by side.  Maintenance takes free
+ * pages or extends the relation, and logs each page; until a directory names
+ * them nobody else looks at them.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +18,7 @@
 
 #include "access/xloginsert.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -42,7 +44,7 @@ struct IvfWriter
 	const IvfIndex *index;
 	bool		logged;			/* maintenance: WAL for each page */
 	ForkNumber	fork;
-	BlockNumber next;			/* build: the block to be written */
+	BlockNumber next;			/* build: of the blocks added, the first without a use */
 	MemoryContext context;
 	MemoryContext group_context;	/* reset when a group is written */
 
@@ -79,16 +81,14 @@ make_writer(Relation rel, const IvfIndex *index)
 
 /*
  * ivf_writer_build
- *		A writer for a build: writes the blocks from "next" on, which do not
- *		exist, one after the other.
+ *		A writer for a build, to which the whole relation is new.
  */
 IvfWriter *
-ivf_writer_build(Relation rel, const IvfIndex *index, ForkNumber fork, BlockNumber next)
+ivf_writer_build(Relation rel, const IvfIndex *index, ForkNumber fork)
 {
 	IvfWriter  *writer = make_writer(rel, index);
 
 	writer->fork = fork;
-	writer->next = next;
 	return writer;
 }
 
@@ -106,21 +106,37 @@ ivf_writer_logged(Relation rel, const IvfIndex *index)
 	return writer;
 }
 
-/*
- * ivf_writer_next
- *		The block a build writes next.
- */
-BlockNumber
-ivf_writer_next(const IvfWriter *writer)
+/*--- pages ---------------------------------------------------------------*/
+
+static BlockNumber
+stream_pages(Size bytes)
 {
-	return writer->next;
+	return (BlockNumber) ((bytes + IVF_PAGE_ROOM - 1) / IVF_PAGE_ROOM);
 }
 
-/*--- pages ---------------------------------------------------------------*/
+/* build: add n blocks, zero, side by side, which are this writer's */
+static void
+add_blocks(IvfWriter *writer, BlockNumber n)
+{
+	SMgrRelation smgr = RelationGetSmgr(writer->rel);
+
+	LockRelationForExtension(writer->rel, ExclusiveLock);
+	writer->next = smgrnblocks(smgr, writer->fork);
+	vec_zero_blocks_compat(smgr, writer->fork, writer->next, n);
+	UnlockRelationForExtension(writer->rel, ExclusiveLock);
+}
+
+/* build: written blocks to WAL */
+static void
+log_blocks(const IvfWriter *writer, BlockNumber first, BlockNumber end)
+{
+	if (RelationNeedsWAL(writer->rel) || writer->fork == INIT_FORKNUM)
+		log_newpage_range(writer->rel, writer->fork, first, end, true);
+}
 
 /* an address for a page; maintenance makes it the chain's at once */
 static BlockNumber
-take_block(IvfWriter *writer, BlockNumber *next, IvfPageKind kind)
+take_block(IvfWriter *writer, IvfPageKind kind)
 {
 	GenericXLogState *state;
 	Buffer		buffer;
@@ -128,7 +144,7 @@ take_block(IvfWriter *writer, BlockNumber *next, IvfPageKind kind)
 	Page		page;
 
 	if (!writer->logged)
-		return (*next)++;
+		return writer->next++;
 	buffer = ivf_new_page(writer->rel);
 	blkno = BufferGetBlockNumber(buffer);
 	state = GenericXLogStart(writer->rel);
@@ -161,14 +177,10 @@ write_page(IvfWriter *writer, BlockNumber blkno, const char *image)
 		UnlockReleaseBuffer(buffer);
 		return;
 	}
-	buffer = ReadBufferExtended(writer->rel, writer->fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
-	if (BufferGetBlockNumber(buffer) != blkno || blkno != writer->next)
-		elog(ERROR, "block %u of index \"%s\" was written by somebody else",
-			 BufferGetBlockNumber(buffer), RelationGetRelationName(writer->rel));
+	buffer = ReadBufferExtended(writer->rel, writer->fork, blkno, RBM_ZERO_AND_LOCK, NULL);
 	memcpy(BufferGetPage(buffer), image, BLCKSZ);
 	MarkBufferDirty(buffer);
 	UnlockReleaseBuffer(buffer);
-	writer->next++;
 }
 
 /* write bytes over the pages of a stream */
@@ -192,11 +204,15 @@ write_stream(IvfWriter *writer, IvfPageKind kind, const BlockNumber *blocks, con
 
 /*
  * ivf_write_bytes
- *		Build: bytes over as many pages as they take, from the next block on.
+ *		Build: bytes over as many pages as they take, side by side.
  */
 void
 ivf_write_bytes(IvfWriter *writer, IvfPageKind kind, const uint8 *bytes, Size size)
 {
+	BlockNumber first;
+
+	add_blocks(writer, stream_pages(size));
+	first = writer->next;
 	for (Size done = 0; done < size; done += IVF_PAGE_ROOM)
 	{
 		Size		n = Min(size - done, IVF_PAGE_ROOM);
@@ -204,8 +220,9 @@ ivf_write_bytes(IvfWriter *writer, IvfPageKind kind, const uint8 *bytes, Size si
 
 		ivf_page_init((Page) image.data, kind, 0, n);
 		memcpy(IvfPageData(image.data), bytes + done, n);
-		write_page(writer, writer->next, image.data);
+		write_page(writer, writer->next++, image.data);
 	}
+	log_blocks(writer, first, writer->next);
 }
 
 /*--- extents -------------------------------------------------------------*/
@@ -230,25 +247,36 @@ last_extent(IvfWriter *writer)
 
 /* addresses for the streams of an extent, named on its page */
 static void
-place_streams(IvfWriter *writer, Extent *extent, BlockNumber *next)
+place_streams(IvfWriter *writer, Extent *extent)
 {
 	Page		page = (Page) extent->page;
 	IvfListHead *head = ivf_list_head(page);
 
 	for (Size done = 0; done < extent->ncodes; done += IVF_PAGE_ROOM)
-		ivf_list_codes(writer->shape, page)[head->ncodes++] = take_block(writer, next,
-																		 IVF_PAGE_CODE);
+		ivf_list_codes(writer->shape, page)[head->ncodes++] = take_block(writer, IVF_PAGE_CODE);
 	for (Size done = 0; done < extent->nrecords; done += IVF_PAGE_ROOM)
-		ivf_list_records(writer->shape, page)[head->nrecords++] = take_block(writer, next,
+		ivf_list_records(writer->shape, page)[head->nrecords++] = take_block(writer,
 																			 IVF_PAGE_RECORD);
+}
+
+/* build: blocks that the group takes beside the one reserved for it */
+static BlockNumber
+group_pages(const IvfWriter *writer, bool more)
+{
+	BlockNumber n = more ? 1 : 0;
+
+	for (int i = 0; i < writer->nextents; i++)
+		n += 1 + stream_pages(writer->extents[i].ncodes) +
+			stream_pages(writer->extents[i].nrecords);
+	return BlockNumberIsValid(writer->reserved) ? n - 1 : n;
 }
 
 /* addresses for all pages of the group, and links */
 static void
 place_group(IvfWriter *writer, bool more)
 {
-	BlockNumber next = writer->next;
-
+	if (!writer->logged)
+		add_blocks(writer, group_pages(writer, more));
 	for (int i = 0; i < writer->nextents; i++)
 	{
 		Extent	   *extent = &writer->extents[i];
@@ -256,19 +284,17 @@ place_group(IvfWriter *writer, bool more)
 		if (i == 0 && BlockNumberIsValid(writer->reserved))
 			extent->blkno = writer->reserved;
 		else
-			extent->blkno = take_block(writer, &next, writer->shape->kind);
-		if (i == 0 && !writer->logged)
-			next = extent->blkno + 1;
+			extent->blkno = take_block(writer, writer->shape->kind);
 		if (i > 0 && writer->shape->kind == IVF_PAGE_LIST)
 			ivf_list_head((Page) writer->extents[i - 1].page)->next = extent->blkno;
 	}
 	for (int i = 0; i < writer->nextents; i++)
-		place_streams(writer, &writer->extents[i], &next);
+		place_streams(writer, &writer->extents[i]);
 
 	writer->reserved = InvalidBlockNumber;
 	if (more)
 	{
-		writer->reserved = take_block(writer, &next, writer->shape->kind);
+		writer->reserved = take_block(writer, writer->shape->kind);
 		ivf_list_head((Page) last_extent(writer)->page)->next = writer->reserved;
 	}
 }
@@ -277,7 +303,11 @@ place_group(IvfWriter *writer, bool more)
 static void
 write_group(IvfWriter *writer, bool more)
 {
+	BlockNumber reserved = writer->reserved;
+	BlockNumber pages;
+
 	more = more && writer->shape->kind == IVF_PAGE_LIST;
+	pages = group_pages(writer, more);
 	place_group(writer, more);
 	writer->last = last_extent(writer)->blkno;
 
@@ -312,6 +342,13 @@ write_group(IvfWriter *writer, bool more)
 		write_stream(writer, IVF_PAGE_RECORD,
 					 ivf_list_records(writer->shape, (Page) extent->page), extent->records,
 					 extent->nrecords);
+	}
+	if (!writer->logged)
+	{
+		/* a page reserved and not written yet is zero, and passed over */
+		log_blocks(writer, writer->next - pages, writer->next);
+		if (BlockNumberIsValid(reserved))
+			log_blocks(writer, reserved, reserved + 1);
 	}
 	writer->nextents = 0;
 	writer->bytes = 0;
@@ -437,6 +474,8 @@ write_hint(IvfWriter *writer, BlockNumber last)
 		MarkBufferDirty(buffer);
 	}
 	UnlockReleaseBuffer(buffer);
+	if (!writer->logged)
+		log_blocks(writer, writer->first, writer->first + 1);
 }
 
 /*

@@ -79,6 +79,16 @@ typedef struct VecListAt
 	float		threshold;
 } VecListAt;
 
+/* sums over the coordinates of a residual r, its signs y and its center c */
+typedef struct VecSignSums
+{
+	double		rr;				/* r^2 */
+	double		yr;				/* y r, which is |r| */
+	double		yc;				/* y c */
+	double		rc;				/* r c; with a mean only */
+	double		cc;				/* c^2; with a mean only */
+} VecSignSums;
+
 /* most links scan_links takes at once */
 #define VEC_SCAN_MAX_LINKS	256
 
@@ -153,6 +163,8 @@ typedef struct VecListAt
 							 float *estimate, float *lower)) \
 	X(uint32_t, mask_block, (const float *lower, float threshold)) \
 	X(int32_t, dot_u8_s8, (const uint8_t *a, const int8_t *b, int dim)) \
+	X(void, sign_code_f32, (const float *x, const float *center, const float *mean, int dim, \
+							uint8_t *code, VecSignSums *sums)) \
 	/* linear maps */ \
 	X(void, flip_signs, (float *x, const uint8_t *bits, int dim)) \
 	X(void, hadamard_f32, (float *x, int n, float scale)) \

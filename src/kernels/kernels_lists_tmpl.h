@@ -269,3 +269,86 @@ FN(mask_block) (const float *lower, float threshold)
 		mask |= (uint32_t) L_BITS_NGE(L_LOAD_F32(lower + i), L_SET(threshold)) << i;
 	return mask;
 }
+
+/* the sums of sign_code_f32 while they are taken */
+typedef struct FN(SignAcc)
+{
+	WideLane	rr;
+	WideLane	yr;
+	WideLane	yc;
+	WideLane	rc;
+	WideLane	cc;
+} FN(SignAcc);
+
+/* a lane of sign_code_f32; "with_mean" is a constant; returns a bit for each r > 0 */
+VEC_TARGET VEC_INLINE uint32_t
+FN(sign_step) (Lane x, Lane center, Lane mean, bool with_mean, FN(SignAcc) *acc)
+{
+	WideLane	r = W_SUB(W_WIDEN(x), W_WIDEN(center));
+	uint32_t	bits = (uint32_t) L_BITS_NGE(center, x);
+
+	acc->rr = W_FMA(r, r, acc->rr);
+	acc->yr = W_ADD(acc->yr, W_ABS(r));
+	acc->yc = W_ADD(acc->yc, W_WIDEN(L_FLIP(center, ~bits)));
+	if (with_mean)
+	{
+		WideLane	c = W_ADD(W_WIDEN(center), W_WIDEN(mean));
+
+		acc->yc = W_ADD(acc->yc, W_WIDEN(L_FLIP(mean, ~bits)));
+		acc->rc = W_FMA(r, c, acc->rc);
+		acc->cc = W_FMA(c, c, acc->cc);
+	}
+	return bits;
+}
+
+/* n bits of the coordinates from i on, i a multiple of L_WIDTH, into a code of zeros */
+VEC_INLINE void
+FN(put_bits) (uint8_t *code, int i, uint32_t bits, int n)
+{
+	if (L_WIDTH < 8)
+		code[i / 8] = (uint8_t) (code[i / 8] | bits << i % 8);
+	else
+	{
+		for (int b = 0; b < n; b += 8)
+			code[(i + b) / 8] = (uint8_t) (bits >> b);
+	}
+}
+
+VEC_TARGET VEC_INLINE void
+FN(sign_code) (const float *x, const float *center, const float *mean, int dim, bool with_mean,
+			   uint8_t *code, VecSignSums *sums)
+{
+	FN(SignAcc) acc = {W_ZERO(), W_ZERO(), W_ZERO(), W_ZERO(), W_ZERO()};
+	int			i = 0;
+
+	for (; i + L_WIDTH <= dim; i += L_WIDTH)
+		FN(put_bits) (code, i, FN(sign_step) (L_LOAD_F32(x + i), L_LOAD_F32(center + i),
+											  with_mean ? L_LOAD_F32(mean + i) : L_ZERO(),
+											  with_mean, &acc), L_WIDTH);
+	if (i < dim)
+		FN(put_bits) (code, i, FN(sign_step) (L_PART_F32(x + i, dim - i),
+											  L_PART_F32(center + i, dim - i),
+											  with_mean ? L_PART_F32(mean + i, dim - i) : L_ZERO(),
+											  with_mean, &acc), dim - i);
+	sums->rr = W_SUM(acc.rr);
+	sums->yr = W_SUM(acc.yr);
+	sums->yc = W_SUM(acc.yc);
+	sums->rc = W_SUM(acc.rc);
+	sums->cc = W_SUM(acc.cc);
+}
+
+/*
+ * The signs of r = x - center as bits of a code of (dim + 7) / 8 bytes, one for
+ * r > 0, and sums with y = 1 or -1 by the sign; c is the center, plus the mean
+ * if that is not NULL.
+ */
+VEC_TARGET static void
+FN(sign_code_f32) (const float *x, const float *center, const float *mean, int dim,
+				   uint8_t *code, VecSignSums *sums)
+{
+	memset(code, 0, ((size_t) dim + 7) / 8);
+	if (mean != NULL)
+		FN(sign_code) (x, center, mean, dim, true, code, sums);
+	else
+		FN(sign_code) (x, center, mean, dim, false, code, sums);
+}

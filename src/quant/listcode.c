@@ -61,8 +61,8 @@ typedef struct CodeSums
 	double		yr;				/* <y, r> */
 	double		yy;				/* |y|^2 */
 	double		yc;				/* <y, c>, c the center; IP: with the mean */
-	double		rc;				/* <r, c> */
-	double		cc;				/* |c|^2 */
+	double		rc;				/* <r, c>; of use for IP only */
+	double		cc;				/* |c|^2; the same */
 } CodeSums;
 
 static void
@@ -80,15 +80,15 @@ static void
 encode_bits(const QuantModel *model, const float *nav, const float *center, const float *mean,
 			uint8_t *code, CodeSums *sums)
 {
-	for (int i = 0; i < model->dim; i++)
-	{
-		double		r = (double) nav[i] - center[i];
-		double		c = center[i] + (mean ? (double) mean[i] : 0);
+	VecSignSums s;
 
-		if (r > 0)
-			code[i / 8] = (uint8_t) (code[i / 8] | 1 << i % 8);
-		add_sums(sums, r > 0 ? 1 : -1, r, c);
-	}
+	vec_kernels->sign_code_f32(nav, center, mean, model->dim, code, &s);
+	sums->rr = s.rr;
+	sums->yr = s.yr;
+	sums->yy = model->dim;
+	sums->yc = s.yc;
+	sums->rc = s.rc;
+	sums->cc = s.cc;
 }
 
 static void

@@ -4,10 +4,11 @@ package VecextAttack;
 use strict;
 use warnings FATAL => 'all';
 use Exporter 'import';
+use Fcntl ':flock';
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(cancel_many stray_files limit_files fill_disk is_full);
+our @EXPORT = qw(cancel_many stray_files limit_files take_disk fill_disk is_full);
 
 # files of relations that no catalog entry names, and of temporary data
 sub stray_files
@@ -85,6 +86,17 @@ sub limit_files
 	# whole pages
 	$bytes -= $bytes % 8192 if $bytes ne 'unlimited';
 	system_or_bail('prlimit', "--pid=$postmaster", "--fsize=$bytes:");
+	return;
+}
+
+# tests run side by side, and there is one small disk: wait for it, and keep it
+my $disk_lock;
+
+sub take_disk
+{
+	my ($disk) = @_;
+	open($disk_lock, '>', "$disk/lock") or die "$disk/lock: $!";
+	flock($disk_lock, LOCK_EX) or die "$disk/lock: $!";
 	return;
 }
 

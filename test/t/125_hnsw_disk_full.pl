@@ -128,6 +128,7 @@ if ($disk eq '')
 
 $node->safe_psql('postgres', 'REINDEX INDEX item_v');
 $size = $node->safe_psql('postgres', "SELECT pg_relation_size('item_v')");
+take_disk($disk);
 mkdir "$disk/space" or die "$disk/space: $!";
 $node->safe_psql('postgres', "DROP INDEX item_v");
 $node->safe_psql('postgres', "CREATE TABLESPACE small LOCATION '$disk/space'");

@@ -179,6 +179,51 @@ check_fit(int bits, int dim)
 	return ok;
 }
 
+/* signs of a residual, ties and the last byte included; sums against long double */
+static bool
+check_sign_code(int dim, bool with_mean)
+{
+	float	   *x = random_floats((size_t) dim);
+	float	   *center = random_floats((size_t) dim);
+	float	   *mean = random_floats((size_t) dim);
+	size_t		size = ((size_t) dim + 7) / 8;
+	uint8_t    *code = malloc(size + 1);
+	VecSignSums sums;
+	long double exact[5] = {0};
+	long double terms[5] = {0};
+	double		got[5];
+	bool		ok = true;
+
+	memset(code, 0xa5, size + 1);
+	x[dim / 2] = center[dim / 2];
+	table->sign_code_f32(x, center, with_mean ? mean : NULL, dim, code, &sums);
+	for (int i = 0; i < dim; i++)
+	{
+		long double r = (long double) x[i] - center[i];
+		long double y = r > 0 ? 1 : -1;
+		long double c = center[i] + (with_mean ? (long double) mean[i] : 0);
+		long double term[5] = {r * r, y * r, y * c, r * c, c * c};
+
+		for (int k = 0; k < 5; k++)
+		{
+			exact[k] += term[k];
+			terms[k] += fabsl(term[k]) + (k == 2 ? fabsl((long double) mean[i]) * 2 : 0);
+		}
+		ok = ok && (code[i / 8] >> i % 8 & 1) == (r > 0);
+	}
+	for (size_t i = (size_t) dim; i < size * 8; i++)
+		ok = ok && (code[i / 8] >> i % 8 & 1) == 0;
+	ok = ok && code[size] == 0xa5;
+	memcpy(got, &sums, sizeof(got));
+	for (int k = 0; k < (with_mean ? 5 : 3); k++)
+		ok = ok && fabsl(got[k] - exact[k]) <= (dim + 4) * 0x1p-52L * terms[k];
+	free(x);
+	free(center);
+	free(mean);
+	free(code);
+	return ok;
+}
+
 /* signs, Hadamard (applied twice it is the identity times n), row sums */
 static bool
 check_maps(int dim)
@@ -489,6 +534,11 @@ test_table(void)
 	for (int dim = 1; dim <= MAX_DIM && ok; dim += dim < 200 ? 1 : 97)
 		ok = check_maps(dim);
 	report(ok, "signs, Hadamard, sum of rows");
+
+	ok = true;
+	for (int dim = 1; dim <= MAX_DIM && ok; dim += dim < 200 ? 1 : 97)
+		ok = check_sign_code(dim, false) && check_sign_code(dim, true);
+	report(ok, "signs of a residual and their sums");
 
 	ok = true;
 	for (int nlinks = 8; nlinks <= VEC_SCAN_MAX_LINKS && ok; nlinks += 8)
