@@ -25,6 +25,7 @@ OBJS = \
 	src/quant/model.o \
 	src/quant/pca.o \
 	src/quant/navcode.o \
+	src/quant/peek.o \
 	src/quant/sketch.o \
 	src/quant/query.o \
 	src/quant/refine.o \
@@ -39,6 +40,7 @@ OBJS = \
 	src/cluster/train.o \
 	src/cluster/place.o \
 	src/graph/graph.o \
+	src/graph/find.o \
 	src/graph/build.o \
 	src/graph/finish.o \
 	src/graph/entries.o \

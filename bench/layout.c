@@ -37,6 +37,7 @@ typedef struct Options
 	int			nav_bits;
 	int			sketch_dims;
 	bool		untrained;
+	bool		no_peeks;
 	int			threads;
 	int			refine;			/* candidates refined, per K */
 	int			entries;
@@ -61,6 +62,7 @@ typedef struct Build
 	uint32_t	next;			/* row to insert */
 	uint64_t	ndistances;
 	double		seconds;
+	double		cpu;
 	uint32_t	attached;
 } Build;
 
@@ -70,6 +72,19 @@ pair_distance(const void *context, const uint8_t *a, const uint8_t *b)
 	const QuantModel *model = context;
 
 	return nav_pair(model, quant_build_bits(model), a, b);
+}
+
+static void
+pair_peek(const void *context, const uint8_t *a, const uint8_t *const *b, int n, float stretch,
+		  float *distance)
+{
+	quant_peek(context, a, b, n, stretch, distance);
+}
+
+static float
+pair_stretch(const void *context, const uint8_t *a, const uint8_t *b, float distance)
+{
+	return quant_peek_stretch(context, a, b, distance);
 }
 
 static bool
@@ -97,13 +112,27 @@ encode_row(const QuantModel *model, int bits, const float *x, float *nav, uint8_
 	nav_encode(model, bits, nav, slack, code);
 }
 
+/* behind the code, the peek */
+static void
+encode_peek(const QuantModel *model, const float *nav, uint8_t *code)
+{
+	float		coords[QUANT_MAX_SKETCH];
+
+	if (quant_peek_size(model) == 0)
+		return;
+	sketch_project(model, nav, coords);
+	quant_peek_encode(model, coords, code,
+					  code + nav_code_size(model->dim, quant_build_bits(model)));
+}
+
 static void *
 insert_rows(void *arg)
 {
 	Build	   *build = arg;
 	GraphWorker worker;
 	float	   *nav = malloc((size_t) build->base->dim * sizeof(float));
-	uint8_t    *code = aligned_alloc(64, (build->graph.metric.code_size + 127) / 64 * 64);
+	uint8_t    *code = aligned_alloc(64, (build->graph.metric.code_size +
+										  build->graph.metric.peek_size + 127) / 64 * 64);
 	void	   *memory = get_memory(graph_worker_size(&build->graph.params));
 	uint32_t	node;
 
@@ -115,6 +144,7 @@ insert_rows(void *arg)
 		if (row >= (uint32_t) build->base->n)
 			break;
 		encode_row(build->model, quant_build_bits(build->model), row_of(build->base, row), nav, code);
+		encode_peek(build->model, nav, code);
 		if (graph_insert(&worker, code, row, &node) == GRAPH_FULL)
 			die("graph is full");
 	}
@@ -181,9 +211,11 @@ build_graph(Build *build, const Options *options, const Vectors *base, QuantMode
 {
 	GraphParams params = {options->m, options->ef_construction, (uint64_t) options->seed + 1, 13};
 	GraphMetric metric = {model, nav_code_size(model->dim, quant_build_bits(model)),
-		pair_distance, pair_equal};
+		pair_distance, pair_equal, options->no_peeks ? 0 : quant_peek_size(model), pair_peek,
+		pair_stretch};
 	pthread_t	thread[64];
 	double		start = seconds(CLOCK_MONOTONIC);
+	double		cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
 
 	memset(build, 0, sizeof(*build));
 	build->options = options;
@@ -202,6 +234,7 @@ build_graph(Build *build, const Options *options, const Vectors *base, QuantMode
 		pthread_join(thread[i], NULL);
 	finish_graph(build);
 	build->seconds = seconds(CLOCK_MONOTONIC) - start;
+	build->cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 }
 
 /*--- pages ---------------------------------------------------------------*/
@@ -847,7 +880,7 @@ static void
 usage(void)
 {
 	die("usage: layout [options] base query l2|ip|cosine\n"
-		"  --m N  --ef-construction N  --nav-bits N  --sketch-dims N (-1: none)  --untrained\n"
+		"  --m N  --ef-construction N  --nav-bits N  --sketch-dims N (-1: none)  --untrained  --no-peeks\n"
 		"  --threads N  --refine N (candidates)  --record full|half|int8  --entries N (0: descend)  --fixed-entries\n"
 		"  --pin-ns NS  --limit ROWS  --repeat N  --raw  --cache FOLDER\n"
 		"  --ef-search N,N... (beams as in a scan, no sweep)  --seed N");
@@ -858,7 +891,7 @@ parse_options(int argc, char **argv, Options *o)
 {
 	static const struct option names[] = {
 		{"m", 1, NULL, 'm'}, {"ef-construction", 1, NULL, 'f'}, {"nav-bits", 1, NULL, 'b'},
-		{"sketch-dims", 1, NULL, 's'}, {"untrained", 0, NULL, 'u'}, {"threads", 1, NULL, 't'},
+		{"sketch-dims", 1, NULL, 's'}, {"untrained", 0, NULL, 'u'}, {"no-peeks", 0, NULL, 'P'}, {"threads", 1, NULL, 't'},
 		{"refine", 1, NULL, 'r'}, {"record", 1, NULL, 'k'}, {"entries", 1, NULL, 'e'},
 		{"pin-ns", 1, NULL, 'p'}, {"repeat", 1, NULL, 'n'}, {"limit", 1, NULL, 'l'}, {"raw", 0, NULL, 'w'},
 		{"cache", 1, NULL, 'c'}, {"ef-search", 1, NULL, 'x'}, {"seed", 1, NULL, 'S'},
@@ -875,6 +908,7 @@ parse_options(int argc, char **argv, Options *o)
 			case 'b': o->nav_bits = atoi(optarg); break;
 			case 's': o->sketch_dims = atoi(optarg); break;
 			case 'u': o->untrained = true; break;
+			case 'P': o->no_peeks = true; break;
 			case 't': o->threads = atoi(optarg); break;
 			case 'r': o->refine = atoi(optarg); break;
 			case 'e': o->entries = atoi(optarg) / SKETCH_ALIGN * SKETCH_ALIGN; break;
@@ -902,7 +936,7 @@ parse_options(int argc, char **argv, Options *o)
 int
 main(int argc, char **argv)
 {
-	Options		options = {16, 64, 0, 0, false, 1, 20, 248, 200, 100000000, 3, false, false, NULL, 0,
+	Options		options = {16, 64, 0, 0, false, false, 1, 20, 248, 200, 100000000, 3, false, false, NULL, 0,
 	"build", REFINE_FULL};
 	const char *metric_name;
 	QuantMetric metric;
@@ -940,8 +974,8 @@ main(int argc, char **argv)
 	build_graph(&build, &options, &base, model);
 	start = seconds(CLOCK_MONOTONIC);
 	write_pages(&pages, &build);
-	printf("graph %.1f s with %d threads, %.0f distances per row, %u nodes, %u attached; "
-		   "pages %.1f s\n", build.seconds, options.threads, (double) build.ndistances / base.n,
+	printf("graph %.1f s, %.1f s of CPU with %d threads, %.0f distances per row, %u nodes, %u attached; "
+		   "pages %.1f s\n", build.seconds, build.cpu, options.threads, (double) build.ndistances / base.n,
 		   pages.nnodes, build.attached, seconds(CLOCK_MONOTONIC) - start);
 	printf("nav slot %u bytes, %u a page: %.0f bytes per node; upper %.0f, refine %zu; "
 		   "build memory %.0f bytes per row\n", pages.layout.size, pages.nav_per_page,

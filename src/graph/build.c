@@ -9,7 +9,8 @@
  * keeps and is pruned only when that is used up, which spares two distances
  * in three.
  *
- * README.md: why readers need no lock, and what a writer does under its own.
+ * README.md: why readers need no lock, and what a writer does under its own;
+ * find.c has the searches.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,7 +18,7 @@
 
 #include <math.h>
 
-#define MAX_LIST	(2 * GRAPH_MAX_M + GRAPH_SLACK)
+#define MAX_CANDIDATES	GRAPH_MAX_EF	/* of a selection */
 
 /*--- locks ---------------------------------------------------------------*/
 
@@ -41,209 +42,6 @@ static void
 spin_unlock(uint32_t *lock)
 {
 	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
-}
-
-/*--- visited set ---------------------------------------------------------*/
-
-/*
- * graph_visit_start
- *		Forget what was visited.
- */
-void
-graph_visit_start(GraphWorker *worker)
-{
-	worker->visited_used = 0;
-	if (++worker->epoch == 0)
-	{
-		memset(worker->visited, 0, ((size_t) worker->visited_mask + 1) * sizeof(uint64_t));
-		worker->epoch = 1;
-	}
-}
-
-/*
- * graph_visit
- *		Whether a node is met for the first time; false, too, when the set has
- *		no more room, which ends a search early and does no other harm.
- */
-bool
-graph_visit(GraphWorker *worker, uint32_t id)
-{
-	uint64_t	wanted = (uint64_t) worker->epoch << 32 | id;
-	uint32_t	slot = (id * UINT32_C(2654435761) >> 7) & worker->visited_mask;
-
-	while (worker->visited[slot] >> 32 == worker->epoch)
-	{
-		if (worker->visited[slot] == wanted)
-			return false;
-		slot = (slot + 1) & worker->visited_mask;
-	}
-	if (worker->visited_used >= worker->visited_mask / 4 * 3)
-		return false;
-	worker->visited_used++;
-	worker->visited[slot] = wanted;
-	return true;
-}
-
-/*--- search --------------------------------------------------------------*/
-
-static void
-prefetch_code(const Graph *graph, uint32_t id)
-{
-	const uint8_t *code = node_code(graph, id);
-	size_t		size = graph->metric.code_size;
-
-	for (size_t i = 0; i < size; i += 64)
-		__builtin_prefetch(code + i);
-}
-
-/*
- * graph_pool_insert
- *		Put a candidate into the sorted pool of at most ef; returns the new size
- *		and in *place where it went, or ef if it is too far.
- */
-int
-graph_pool_insert(GraphWorker *worker, int n, int ef, GraphNeighbor candidate, int *place)
-{
-	GraphNeighbor *pool = worker->pool;
-	int			low = 0;
-	int			high = n;
-	int			moved;
-
-	*place = ef;
-	/* written so that NaN is far */
-	if (n == ef && !(candidate.distance < pool[n - 1].distance))
-		return n;
-
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-
-		if (pool[middle].distance > candidate.distance)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	moved = (n < ef ? n : n - 1) - low;
-	memmove(pool + low + 1, pool + low, (size_t) moved * sizeof(*pool));
-	memmove(worker->expanded + low + 1, worker->expanded + low, (size_t) moved);
-	pool[low] = candidate;
-	worker->expanded[low] = 0;
-	*place = low;
-	return n < ef ? n + 1 : n;
-}
-
-/*
- * graph_search_level
- *		The ef nodes of a level nearest to a code, into the worker's pool,
- *		nearest first; returns how many were found.
- */
-int
-graph_search_level(GraphWorker *worker, const uint8_t *code, GraphNeighbor start, int level,
-				   int ef)
-{
-	Graph	   *graph = worker->graph;
-	uint64_t	links[MAX_LIST];
-	uint32_t	fresh[MAX_LIST];
-	int			n = 1;
-	int			current = 0;
-
-	graph_visit_start(worker);
-	graph_visit(worker, start.id);
-	worker->pool[0] = start;
-	worker->expanded[0] = 0;
-
-	while (current < n)
-	{
-		int			lowest = current + 1;
-		int			nlinks;
-		int			nfresh = 0;
-
-		if (worker->expanded[current])
-		{
-			current++;
-			continue;
-		}
-		worker->expanded[current] = 1;
-		nlinks = read_list(node_list(graph, worker->pool[current].id, level), links);
-		for (int i = 0; i < nlinks; i++)
-		{
-			uint32_t	id = (uint32_t) links[i];
-
-			if (graph_visit(worker, id))
-			{
-				prefetch_code(graph, id);
-				fresh[nfresh++] = id;
-			}
-		}
-		for (int i = 0; i < nfresh; i++)
-		{
-			GraphNeighbor candidate = {node_distance(worker, code, fresh[i]), fresh[i]};
-			int			place;
-
-			n = graph_pool_insert(worker, n, ef, candidate, &place);
-			lowest = place < lowest ? place : lowest;
-		}
-		current = lowest <= current ? lowest : current + 1;
-	}
-	return n;
-}
-
-/*
- * graph_descend
- *		Walk greedily through levels from .. to + 1; the nearest node found.
- */
-GraphNeighbor
-graph_descend(GraphWorker *worker, const uint8_t *code, GraphNeighbor start, int from, int to)
-{
-	uint64_t	links[MAX_LIST];
-
-	for (int level = from; level > to; level--)
-	{
-		bool		nearer = true;
-
-		while (nearer)
-		{
-			int			n = read_list(node_list(worker->graph, start.id, level), links);
-
-			nearer = false;
-			for (int i = 0; i < n; i++)
-				prefetch_code(worker->graph, (uint32_t) links[i]);
-			for (int i = 0; i < n; i++)
-			{
-				float		d = node_distance(worker, code, (uint32_t) links[i]);
-
-				if (d < start.distance)
-				{
-					start.distance = d;
-					start.id = (uint32_t) links[i];
-					nearer = true;
-				}
-			}
-		}
-	}
-	return start;
-}
-
-/*
- * graph_find
- *		The nodes nearest to a code, at most ef (itself at most
- *		ef_construction), nearest first; returns how many.
- */
-int
-graph_find(GraphWorker *worker, const uint8_t *code, int ef, GraphNeighbor *result)
-{
-	GraphNeighbor start;
-	int			level;
-	int			n;
-
-	start.id = graph_entry(worker->graph, &level);
-	if (start.id == GRAPH_NONE)
-		return 0;
-	start.distance = node_distance(worker, code, start.id);
-	start = graph_descend(worker, code, start, level, 0);
-	n = graph_search_level(worker, code, start, 0, ef);
-	memcpy(result, worker->pool, (size_t) n * sizeof(*result));
-	return n;
 }
 
 /*--- selection -----------------------------------------------------------*/
@@ -270,6 +68,69 @@ graph_sort(GraphNeighbor *a, int n)
 	}
 }
 
+/* equal codes have equal peeks, and those are in the cache */
+static bool
+nodes_are_equal(const Graph *graph, uint32_t a, uint32_t b)
+{
+	const GraphMetric *metric = &graph->metric;
+
+	return memcmp(node_peek(graph, a), node_peek(graph, b), metric->peek_size) == 0 &&
+		metric->equal(metric->context, node_code(graph, a), node_code(graph, b));
+}
+
+/*
+ * graph_select() where there are peeks, which tell what is nearer: the same,
+ * but that a candidate that is kept is compared at once with all that follow
+ * and were not passed over yet, for estimates are cheap by the dozen.
+ */
+static int
+select_by_peeks(GraphWorker *worker, const GraphNeighbor *candidates, int n, int keep,
+				GraphNeighbor *kept)
+{
+	const Graph *graph = worker->graph;
+	const GraphMetric *metric = &graph->metric;
+	const uint8_t *peek[MAX_CANDIDATES];
+	float		estimate[MAX_CANDIDATES];
+	int			left[MAX_CANDIDATES];	/* neither kept nor passed over */
+	bool		passed[MAX_CANDIDATES];
+	int			nkept = 0;
+	int			nleft = n;
+
+	for (int i = 0; i < n; i++)
+	{
+		__builtin_prefetch(node_peek(graph, candidates[i].id));
+		left[i] = i;
+		passed[i] = false;
+	}
+	while (nleft > 0 && nkept < keep)
+	{
+		GraphNeighbor chosen = candidates[left[0]];
+		int			still = 0;
+
+		kept[nkept++] = chosen;
+		for (int i = 1; i < nleft; i++)
+			peek[i] = node_peek(graph, candidates[left[i]].id);
+		metric->peek(metric->context, node_peek(graph, chosen.id), peek + 1, nleft - 1,
+					 worker->stretch, estimate + 1);
+		for (int i = 1; i < nleft; i++)
+		{
+			const GraphNeighbor *candidate = &candidates[left[i]];
+
+			if (!(estimate[i] <= candidate->distance))
+				left[still++] = left[i];
+			else
+				passed[left[i]] = !nodes_are_equal(graph, candidate->id, chosen.id);
+		}
+		nleft = still;
+	}
+	for (int i = 0; i < n && nkept < keep; i++)
+	{
+		if (passed[i])
+			kept[nkept++] = candidates[i];
+	}
+	return nkept;
+}
+
 /*
  * graph_select
  *		Choose at most "keep" links among n candidates, nearest first.
@@ -289,6 +150,8 @@ graph_select(GraphWorker *worker, const GraphNeighbor *candidates, int n, int ke
 	int			nkept = 0;
 	int			npassed = 0;
 
+	if (metric->peek_size > 0)
+		return select_by_peeks(worker, candidates, n, keep, kept);
 	for (int i = 0; i < n && nkept < keep; i++)
 	{
 		const uint8_t *code = node_code(graph, candidates[i].id);
@@ -399,6 +262,7 @@ make_node(Graph *graph, const uint8_t *code, uint64_t row, int *level)
 
 	head = node_head(graph, id);
 	memcpy(node_code(graph, id), code, graph->metric.code_size);
+	memcpy(node_peek(graph, id), code + graph->metric.code_size, graph->metric.peek_size);
 	memset(head, 0, sizeof(*head));
 	head->row = row;
 	head->duplicate = GRAPH_NONE;
@@ -500,7 +364,7 @@ insert_first(Graph *graph, const uint8_t *code, uint64_t row, uint32_t *node)
 
 /*
  * graph_insert
- *		Insert a row with its code.
+ *		Insert a row with its code, behind which lies its peek if there are any.
  *
  * Any number of workers may insert at once.  *node becomes the node that
  * holds the row, or GRAPH_NONE when the graph is full.
@@ -512,24 +376,25 @@ graph_insert(GraphWorker *worker, const uint8_t *code, uint64_t row, uint32_t *n
 	int			ef = graph->params.ef_construction;
 	int			level = draw_level(graph, row);
 	int			nchosen[GRAPH_MAX_LEVEL + 1];
+	GraphTarget target = {code, code + graph->metric.code_size};
 	GraphNeighbor start;
+	uint32_t	entry;
 	int			top;
 	int			lowest_common;
 
-	start.id = graph_entry(graph, &top);
-	if (start.id == GRAPH_NONE)
+	entry = graph_entry(graph, &top);
+	if (entry == GRAPH_NONE)
 	{
 		if (insert_first(graph, code, row, node))
 			return *node == GRAPH_NONE ? GRAPH_FULL : GRAPH_INSERTED;
-		start.id = graph_entry(graph, &top);
+		entry = graph_entry(graph, &top);
 	}
-	start.distance = node_distance(worker, code, start.id);
-	start = graph_descend(worker, code, start, top, level);
+	start = graph_descend(worker, &target, entry, top, level);
 
 	lowest_common = level < top ? level : top;
 	for (int i = lowest_common; i >= 0; i--)
 	{
-		int			n = graph_search_level(worker, code, start, i, ef);
+		int			n = graph_search_level(worker, &target, start, i, ef);
 
 		if (i == 0 && (*node = find_equal(worker, code, row, n)) != GRAPH_NONE)
 			return add_duplicate(graph, *node, row) ? GRAPH_DUPLICATE : GRAPH_FULL;

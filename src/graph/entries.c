@@ -61,19 +61,19 @@ search_final(GraphWorker *worker, const uint8_t *code, int n, int links, int ef)
 	for (int i = 0; i < n; i++)
 	{
 		graph_visit(worker, worker->pool[i].id);
-		worker->expanded[i] = 0;
+		worker->state[i] = 0;
 	}
 	while (current < n)
 	{
 		const uint32_t *final = node_final(graph, worker->pool[current].id);
 		int			lowest = current + 1;
 
-		if (worker->expanded[current])
+		if (worker->state[current])
 		{
 			current++;
 			continue;
 		}
-		worker->expanded[current] = 1;
+		worker->state[current] = 1;
 		for (int i = 0; i < links; i++)
 		{
 			GraphNeighbor candidate;

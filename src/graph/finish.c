@@ -11,7 +11,6 @@
  */
 #include "graph/graph_private.h"
 
-#define MAX_LIST		(2 * GRAPH_MAX_M + GRAPH_SLACK)
 #define MAX_REVERSE		(4 * GRAPH_MAX_M)
 #define TICK_NODES		256
 #define MAX_FRONTIER	256
@@ -102,7 +101,9 @@ prune_node(GraphWorker *worker, const Reverse *reverse, uint32_t id, int links)
 		if (known)
 			continue;
 		candidates[n].id = from;
-		candidates[n++].distance = node_distance(worker, node_code(graph, id), from);
+		candidates[n++].distance = graph->metric.peek_size > 0 ?
+			node_estimate(worker, node_peek(graph, id), from) :
+			node_distance(worker, node_code(graph, id), from);
 	}
 	graph_sort(candidates, n);
 	n = graph_select(worker, candidates, n, links, kept);
@@ -232,8 +233,7 @@ attach_point(GraphWorker *worker, const Reach *reach, uint32_t orphan, uint32_t 
 	int			n;
 	uint32_t	nearest = GRAPH_NONE;
 
-	n = graph_find(worker, node_code(worker->graph, orphan), ef < CONNECT_EF ? ef : CONNECT_EF,
-				   found);
+	n = graph_find(worker, orphan, ef < CONNECT_EF ? ef : CONNECT_EF, found);
 	for (int i = 0; i < n; i++)
 	{
 		if (!is_reached(reach, found[i].id))

@@ -46,8 +46,10 @@ lay_out(Graph *graph, const GraphParams *params, const GraphMetric *metric)
 
 	/* a node has 1 / (m - 1) levels above 0 on average; a quarter to spare */
 	graph->upper_slots = (uint32_t) (nodes / ((size_t) params->m - 1) * 5 / 4 + 64);
-	graph->upper_offset = sizeof(GraphChunkHead) + nodes * graph->node_size +
-		nodes * sizeof(GraphDuplicate);
+	graph->peek_offset = align_up(sizeof(GraphChunkHead) + nodes * graph->node_size +
+								  nodes * sizeof(GraphDuplicate), LINE);
+	graph->peek_stride = align_up(metric->peek_size, LINE);
+	graph->upper_offset = graph->peek_offset + nodes * graph->peek_stride;
 }
 
 /*
@@ -78,6 +80,18 @@ graph_memory(const GraphParams *params, const GraphMetric *metric, double nrows)
 }
 
 /*
+ * graph_control_init
+ *		The control block of an empty graph.
+ */
+void
+graph_control_init(GraphControl *control)
+{
+	memset(control, 0, sizeof(*control));
+	control->entry = GRAPH_NONE;
+	control->stretch = 1;
+}
+
+/*
  * graph_init
  *		Start an empty graph: fill the control block and this process's view.
  */
@@ -85,8 +99,7 @@ void
 graph_init(Graph *graph, const GraphParams *params, const GraphMetric *metric,
 		   GraphControl *control)
 {
-	memset(control, 0, sizeof(*control));
-	control->entry = GRAPH_NONE;
+	graph_control_init(control);
 	graph_attach(graph, params, metric, control);
 }
 
@@ -179,9 +192,10 @@ graph_worker_init(GraphWorker *worker, Graph *graph, void *memory)
 
 	memset(worker, 0, sizeof(*worker));
 	worker->graph = graph;
+	__atomic_load(&graph->control->stretch, &worker->stretch, __ATOMIC_RELAXED);
 	worker->pool = (GraphNeighbor *) (void *) next;
 	next += align_up(pool_size(params) * sizeof(GraphNeighbor), LINE);
-	worker->expanded = (uint8_t *) next;
+	worker->state = (uint8_t *) next;
 	next += align_up(pool_size(params), LINE);
 	worker->chosen = (GraphNeighbor *) (void *) next;
 	next += align_up((GRAPH_MAX_LEVEL + 1) * 2 * (size_t) params->m * sizeof(GraphNeighbor), LINE);

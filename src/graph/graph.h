@@ -42,6 +42,17 @@ typedef struct GraphMetric
 	size_t		code_size;		/* bytes, the same for every node */
 	float		(*pair) (const void *context, const uint8_t *a, const uint8_t *b);
 	bool		(*equal) (const void *context, const uint8_t *a, const uint8_t *b);
+
+	/*
+	 * Behind the code of a row that is inserted lies its peek, if there are
+	 * any: far fewer bytes, from which distances are estimated.  Estimates are
+	 * made with a factor, the stretch, that the graph learns from distances.
+	 */
+	size_t		peek_size;		/* 0: none */
+	void		(*peek) (const void *context, const uint8_t *a, const uint8_t *const *b, int n,
+						 float stretch, float *distance);
+	float		(*stretch) (const void *context, const uint8_t *a, const uint8_t *b,
+							float distance);
 } GraphMetric;
 
 /* whether the vectors of two rows are equal, asked when their codes are */
@@ -63,6 +74,7 @@ typedef struct GraphControl
 	uint32_t	capacity;		/* nodes there is room for */
 	uint32_t	nduplicates;
 	uint32_t	entry_lock;
+	float		stretch;		/* what a worker learnt last */
 } GraphControl;
 
 typedef struct Graph
@@ -75,6 +87,8 @@ typedef struct Graph
 	size_t		node_size;
 	size_t		links_offset;	/* in a node, from here to */
 	size_t		final_offset;
+	size_t		peek_offset;	/* in a chunk */
+	size_t		peek_stride;
 	size_t		upper_size;
 	size_t		upper_offset;	/* in a chunk */
 	uint32_t	upper_slots;	/* per chunk */
@@ -92,12 +106,13 @@ typedef struct GraphWorker
 {
 	Graph	   *graph;
 	GraphNeighbor *pool;		/* candidates, nearest first */
-	uint8_t    *expanded;		/* of each candidate */
+	uint8_t    *state;			/* of each candidate; see find.c */
 	GraphNeighbor *chosen;		/* links of the new node, per level */
 	uint64_t   *visited;		/* epoch << 32 | id, open addressing */
 	uint32_t	visited_mask;
 	uint32_t	visited_used;
 	uint32_t	epoch;
+	float		stretch;		/* learnt; see GraphMetric */
 	uint64_t	ndistances;		/* statistics */
 } GraphWorker;
 
@@ -112,6 +127,7 @@ typedef enum GraphOutcome
 
 extern size_t graph_chunk_size(const GraphParams *params, const GraphMetric *metric);
 extern double graph_memory(const GraphParams *params, const GraphMetric *metric, double nrows);
+extern void graph_control_init(GraphControl *control);
 extern void graph_init(Graph *graph, const GraphParams *params, const GraphMetric *metric,
 					   GraphControl *control);
 extern void graph_attach(Graph *graph, const GraphParams *params, const GraphMetric *metric,
@@ -125,7 +141,7 @@ extern void graph_worker_init(GraphWorker *worker, Graph *graph, void *memory);
 
 extern GraphOutcome graph_insert(GraphWorker *worker, const uint8_t *code, uint64_t row,
 								 uint32_t *node);
-extern int	graph_find(GraphWorker *worker, const uint8_t *code, int ef, GraphNeighbor *result);
+extern int	graph_find(GraphWorker *worker, uint32_t node, int ef, GraphNeighbor *result);
 
 /*--- finishing: finish.c -------------------------------------------------*/
 

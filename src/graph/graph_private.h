@@ -4,7 +4,7 @@
  *	  How a graph lies in memory; private to this folder.
  *
  * A chunk holds 1 << chunk_shift nodes, then as many places for duplicate
- * rows, then lists for levels above 0.  A node is
+ * rows, then the nodes' peeks, then lists for levels above 0.  A node is
  *
  *		code	GraphNodeHead	list of level 0		final links
  *
@@ -20,6 +20,8 @@
 #include <string.h>
 
 #include "graph/graph.h"
+
+#define MAX_LIST	(2 * GRAPH_MAX_M + GRAPH_SLACK)
 
 typedef struct GraphNodeHead
 {
@@ -74,6 +76,14 @@ node_code(const Graph *graph, uint32_t id)
 	uint32_t	place = id & ((UINT32_C(1) << graph->params.chunk_shift) - 1);
 
 	return node_chunk(graph, id) + sizeof(GraphChunkHead) + (size_t) place * graph->node_size;
+}
+
+static inline uint8_t *
+node_peek(const Graph *graph, uint32_t id)
+{
+	uint32_t	place = id & ((UINT32_C(1) << graph->params.chunk_shift) - 1);
+
+	return node_chunk(graph, id) + graph->peek_offset + (size_t) place * graph->peek_stride;
 }
 
 static inline GraphNodeHead *
@@ -142,6 +152,21 @@ read_list(GraphList *list, uint64_t *links)
 	return n;
 }
 
+/* what distances are taken from: a new value, or a node's */
+typedef struct GraphTarget
+{
+	const uint8_t *code;
+	const uint8_t *peek;
+} GraphTarget;
+
+static inline GraphTarget
+node_target(const Graph *graph, uint32_t id)
+{
+	GraphTarget target = {node_code(graph, id), node_peek(graph, id)};
+
+	return target;
+}
+
 static inline float
 node_distance(GraphWorker *worker, const uint8_t *code, uint32_t id)
 {
@@ -151,16 +176,28 @@ node_distance(GraphWorker *worker, const uint8_t *code, uint32_t id)
 	return metric->pair(metric->context, code, node_code(worker->graph, id));
 }
 
+/* the distance of a node as far as peeks tell; there must be some */
+static inline float
+node_estimate(GraphWorker *worker, const uint8_t *peek, uint32_t id)
+{
+	const GraphMetric *metric = &worker->graph->metric;
+	const uint8_t *other = node_peek(worker->graph, id);
+	float		distance;
+
+	metric->peek(metric->context, peek, &other, 1, worker->stretch, &distance);
+	return distance;
+}
+
 extern void graph_sort(GraphNeighbor *a, int n);
 extern int	graph_select(GraphWorker *worker, const GraphNeighbor *candidates, int n, int keep,
 						 GraphNeighbor *kept);
-extern int	graph_pool_insert(GraphWorker *worker, int n, int ef, GraphNeighbor candidate,
-							  int *place);
-extern int	graph_search_level(GraphWorker *worker, const uint8_t *code, GraphNeighbor start,
-							   int level, int ef);
-extern GraphNeighbor graph_descend(GraphWorker *worker, const uint8_t *code, GraphNeighbor start,
-								   int from, int to);
 extern void graph_visit_start(GraphWorker *worker);
 extern bool graph_visit(GraphWorker *worker, uint32_t id);
+extern int	graph_pool_insert(GraphWorker *worker, int n, int ef, GraphNeighbor candidate,
+							  int *place);
+extern int	graph_search_level(GraphWorker *worker, const GraphTarget *target,
+							   GraphNeighbor start, int level, int ef);
+extern GraphNeighbor graph_descend(GraphWorker *worker, const GraphTarget *target,
+								   uint32_t start, int from, int to);
 
 #endif							/* VECEXT_GRAPH_PRIVATE_H */

@@ -78,6 +78,19 @@ compact_pair(const void *context, const uint8_t *a, const uint8_t *b)
 	return nav_pair(model, quant_build_bits(model), a, b);
 }
 
+static void
+compact_peek(const void *context, const uint8_t *a, const uint8_t *const *b, int n, float stretch,
+			 float *distance)
+{
+	quant_peek(((const HnswBuild *) context)->index.model, a, b, n, stretch, distance);
+}
+
+static float
+compact_stretch(const void *context, const uint8_t *a, const uint8_t *b, float distance)
+{
+	return quant_peek_stretch(((const HnswBuild *) context)->index.model, a, b, distance);
+}
+
 static float
 exact_pair(const void *context, const uint8_t *a, const uint8_t *b)
 {
@@ -124,12 +137,15 @@ hnsw_build_attach(HnswBuild *build)
 		TYPEALIGN(8, nav_code_size(dim, quant_build_bits(model)));
 	metric.code_size = build->nav_size + sizeof(HnswTrailer);
 	metric.pair = model == NULL ? exact_pair : compact_pair;
+	metric.peek_size = model == NULL ? 0 : quant_peek_size(model);
+	metric.peek = compact_peek;
+	metric.stretch = compact_stretch;
 	graph_attach(&build->graph, &shared->graph_params, &metric, &shared->control);
 	graph_worker_init(&build->worker, &build->graph,
 					  get_memory(build, graph_worker_size(&shared->graph_params)));
 
-	build->code = get_memory(build, metric.code_size);
-	memset(build->code, 0, metric.code_size);
+	build->code = get_memory(build, metric.code_size + metric.peek_size);
+	memset(build->code, 0, metric.code_size + metric.peek_size);
 	build->row_context = AllocSetContextCreate(build->context, "hnsw row",
 											   ALLOCSET_DEFAULT_SIZES);
 	build->block = UINT32_MAX;
@@ -137,6 +153,7 @@ hnsw_build_attach(HnswBuild *build)
 	{
 		build->floats = get_memory(build, sizeof(float) * dim);
 		build->nav = get_memory(build, sizeof(float) * dim);
+		build->sketched = get_memory(build, sizeof(float) * (model->sketch_dims + 1));
 		build->record = get_memory(build, build->index.params.refine_size + 1);
 	}
 }
@@ -152,8 +169,11 @@ choose_chunks(HnswBuild *build)
 	int			shift = MIN_CHUNK_SHIFT;
 
 	if (build->index.model != NULL)
+	{
 		metric.code_size += TYPEALIGN(8, nav_code_size(params->dim,
 													   quant_build_bits(build->index.model)));
+		metric.peek_size = quant_peek_size(build->index.model);
+	}
 	graph->m = params->m;
 	graph->ef_construction = params->ef_construction;
 	graph->seed = 1;
@@ -289,7 +309,7 @@ put_aside(HnswBuild *build, ItemPointer tid, struct varlena *plain)
 
 /*--- rows ----------------------------------------------------------------*/
 
-/* code, refine record and trailer of a value; false if there is no room */
+/* code, trailer and peek of a value; false if there is no room */
 static bool
 encode(HnswBuild *build, struct varlena *plain)
 {
@@ -307,6 +327,12 @@ encode(HnswBuild *build, struct varlena *plain)
 	index->metric->type->to_floats(plain, build->floats);
 	nav_encode(model, quant_build_bits(model), build->nav,
 			   quant_map(model, build->floats, build->nav), build->code);
+	if (build->graph.metric.peek_size > 0)
+	{
+		sketch_project(model, build->nav, build->sketched);
+		quant_peek_encode(model, build->sketched, build->code,
+						  build->code + build->graph.metric.code_size);
+	}
 	trailer->where = (uint64) build->participant << 48 | build->nrecords;
 	return true;
 }
@@ -520,6 +546,7 @@ init_shared(HnswBuild *build)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
 	pg_atomic_init_u32(&shared->next_block, 0);
+	graph_control_init(&shared->control);
 	BarrierInit(&shared->barrier, 0);
 	pg_atomic_init_u64(&shared->next_links, 0);
 	pg_atomic_init_u64(&shared->next_coords, 0);
@@ -610,7 +637,6 @@ hnsw_build_participate(HnswBuild *build, ParallelTableScanDesc scan, int phase)
 static void
 build_serially(HnswBuild *build)
 {
-	build->shared->control.entry = GRAPH_NONE;
 	hnsw_build_attach(build);
 	hnsw_build_participate(build, NULL, BarrierAttach(&build->shared->barrier));
 }

@@ -122,6 +122,7 @@ typedef struct HnswBuild
 	uint8_t    *code;
 	float	   *floats;
 	float	   *nav;
+	float	   *sketched;		/* coordinates the peek is made of */
 	uint8_t    *record;
 	MemoryContext context;
 	MemoryContext row_context;

@@ -274,7 +274,6 @@ hnsw_parallel_run(HnswLeader *leader, HnswBuild *build)
 	uint8_t    *base = memory_base(leader->memory);
 	int			phase;
 
-	shared->control.entry = GRAPH_NONE;
 	hnsw_build_attach(build);
 	for (uint32 i = 0; i < shared->nchunks; i++)
 		graph_add_chunk(&build->graph, base + (Size) i * shared->chunk_size);

@@ -143,6 +143,8 @@ typedef struct VecSignSums
 	X(float, dot_u2_f32, VEC_CODE_ARGS) \
 	X(int32_t, dot_u8, (const uint8_t *a, const uint8_t *b, int dim)) \
 	X(int32_t, dot_u4, (const uint8_t *a, const uint8_t *b, int dim)) \
+	X(void, dot_u4_rows, (const uint8_t *a, const uint8_t *const *rows, int n, int dim, \
+						  int32_t *out)) \
 	X(int32_t, dot_u2, (const uint8_t *a, const uint8_t *b, int dim)) \
 	X(float, l2sq_u8_f32, (const uint8_t *code, const float *query, float offset, \
 						   float step, int dim)) \

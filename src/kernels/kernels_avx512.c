@@ -398,6 +398,7 @@ vec_kernels_use_vnni(VecKernels *table)
 {
 	table->dot_u8 = FN(dot_u8);
 	table->dot_u4 = FN(dot_u4);
+	table->dot_u4_rows = FN(dot_u4_rows);
 	table->dot_u2 = FN(dot_u2);
 }
 

@@ -16,6 +16,10 @@
  *-------------------------------------------------------------------------
  */
 
+#ifndef DOT_ROWS
+#define DOT_ROWS	4
+#endif
+
 /* sum of a[i] * b[i], one coordinate per byte */
 VEC_TARGET static int32_t
 FN(dot_u8) (const uint8_t *a, const uint8_t *b, int dim)
@@ -56,6 +60,50 @@ FN(dot_u4) (const uint8_t *a, const uint8_t *b, int dim)
 	}
 
 	return I_TOTAL(acc);
+}
+
+/* one step of DOT_ROWS products: bytes i and on of a and of each row */
+VEC_TARGET VEC_INLINE void
+FN(dot_u4_step) (SumLane *acc, BitLane x, const uint8_t *const *rows, size_t i, size_t left)
+{
+	BitLane		low = B_FIELD(x, 0, 15);
+	BitLane		high = B_FIELD(x, 4, 15);
+
+	VEC_UNROLL
+	for (int j = 0; j < DOT_ROWS; j++)
+	{
+		BitLane		y = left >= B_WIDTH ? B_LOAD(rows[j] + i) : B_PART(rows[j] + i, left);
+
+		acc[j] = I_DOT_SMALL(acc[j], low, B_FIELD(y, 0, 15));
+		acc[j] = I_DOT_SMALL(acc[j], high, B_FIELD(y, 4, 15));
+	}
+}
+
+/* dot_u4 of a and each of n rows, some at a time so that none waits for another */
+VEC_TARGET static void
+FN(dot_u4_rows) (const uint8_t *a, const uint8_t *const *rows, int n, int dim, int32_t *out)
+{
+	size_t		bytes = ((size_t) dim + 1) / 2;
+	int			done = 0;
+
+	for (; n - done >= DOT_ROWS; done += DOT_ROWS)
+	{
+		SumLane		acc[DOT_ROWS];
+		size_t		i = 0;
+
+		VEC_UNROLL
+		for (int j = 0; j < DOT_ROWS; j++)
+			acc[j] = I_ZERO();
+		for (; bytes - i >= B_WIDTH; i += B_WIDTH)
+			FN(dot_u4_step) (acc, B_LOAD(a + i), rows + done, i, B_WIDTH);
+		if (i < bytes)
+			FN(dot_u4_step) (acc, B_PART(a + i, bytes - i), rows + done, i, bytes - i);
+		VEC_UNROLL
+		for (int j = 0; j < DOT_ROWS; j++)
+			out[done + j] = I_TOTAL(acc[j]);
+	}
+	for (; done < n; done++)
+		out[done] = FN(dot_u4) (a, rows[done], dim);
 }
 
 /* the same, four coordinates per byte */

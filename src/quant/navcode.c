@@ -144,6 +144,39 @@ centered_dot(const uint8_t *a, const uint8_t *b, int32_t sum_a, int32_t sum_b, i
 }
 
 /*
+ * nav_fit
+ *		Levels of x for 8 bits or fewer, and normsq, rescale and sum of a head;
+ *		the length of what they leave of x is returned.
+ *
+ * "levels" has nav_code_size() less the head.
+ */
+double
+nav_fit(const float *x, int dim, int bits, NavHead *head, uint8_t *levels)
+{
+	double		normsq = vec_kernels->normsq_f32(x, dim);
+	double		xy;
+	double		yy;
+	double		rest;
+
+	memset(head, 0, sizeof(*head));
+	if (normsq < 1e-30)
+	{
+		/* nothing to tell: all levels zero */
+		memset(levels, 0, nav_code_size(dim, bits) - sizeof(*head));
+		return sqrt(normsq);
+	}
+	write_levels(x, dim, best_inverse_step(x, dim, bits, sqrt(normsq)), bits, levels, &head->sum,
+				 &xy);
+	yy = centered_dot(levels, levels, head->sum, head->sum, dim, bits);
+	head->normsq = (float) normsq;
+	head->rescale = (float) (normsq / xy);
+
+	/* |x - rescale * y|^2; what rounding may add is some 1e-13 of normsq */
+	rest = normsq - 2.0 * head->rescale * xy + (double) head->rescale * head->rescale * yy;
+	return sqrt((rest > 0 ? rest : 0) + 1e-12 * normsq);
+}
+
+/*
  * nav_encode
  *		Encode a nav-space vector of at most the length quant_map() gives.
  *
@@ -156,41 +189,22 @@ nav_encode(const QuantModel *model, int bits, const float *nav, float slack, uin
 	NavHead		head = {0};
 	uint8_t    *levels = code + sizeof(head);
 	int			dim = model->dim;
-	double		normsq = vec_kernels->normsq_f32(nav, dim);
-
-	head.normsq = (float) normsq;
-	head.residual = slack;
-	if (model->metric == QUANT_IP)
-		head.mean_dot = vec_kernels->dot_f32(quant_nav_mean(model), nav, dim);
 
 	if (bits == 32)
 	{
+		head.normsq = (float) vec_kernels->normsq_f32(nav, dim);
+		head.residual = slack;
 		head.rescale = 1;
 		memcpy(levels, nav, (size_t) dim * sizeof(float));
 	}
-	else if (normsq < 1e-30)
-	{
-		/* nothing to tell: all levels zero, and a residual that covers it */
-		memset(levels, 0, nav_code_size(dim, bits) - sizeof(head));
-		head.normsq = 0;
-		head.residual = (float) ((slack + sqrt(normsq)) * (1 + 4 * UNIT));
-	}
 	else
 	{
-		float		inverse_step = best_inverse_step(nav, dim, bits, sqrt(normsq));
-		double		xy;
-		double		yy;
-		double		rest;
+		double		rest = nav_fit(nav, dim, bits, &head, levels);
 
-		write_levels(nav, dim, inverse_step, bits, levels, &head.sum, &xy);
-		yy = centered_dot(levels, levels, head.sum, head.sum, dim, bits);
-		head.rescale = (float) (normsq / xy);
-
-		/* |x - rescale * y|^2; what rounding may add is some 1e-13 of normsq */
-		rest = normsq - 2.0 * head.rescale * xy + (double) head.rescale * head.rescale * yy;
-		rest = (rest > 0 ? rest : 0) + 1e-12 * normsq;
-		head.residual = (float) ((sqrt(rest) + slack) * (1 + 4 * UNIT));
+		head.residual = (float) ((rest + slack) * (1 + 4 * UNIT));
 	}
+	if (model->metric == QUANT_IP)
+		head.mean_dot = vec_kernels->dot_f32(quant_nav_mean(model), nav, dim);
 	memcpy(code, &head, sizeof(head));
 }
 

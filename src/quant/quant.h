@@ -168,6 +168,19 @@ extern NavEdge nav_edge(const QuantModel *model, int bits, const uint8_t *from,
 extern NavEdge nav_edge_from_origin(const uint8_t *to);
 extern bool nav_equal(const QuantModel *model, int bits, const uint8_t *a, const uint8_t *b);
 
+/* levels of x, dim floats, and the fields of a head that follow from them */
+extern double nav_fit(const float *x, int dim, int bits, NavHead *head, uint8_t *levels);
+
+/*--- peeks: peek.c --------------------------------------------------------*/
+
+extern size_t quant_peek_size(const QuantModel *model);
+extern void quant_peek_encode(const QuantModel *model, const float *coords, const uint8_t *code,
+							  uint8_t *peek);
+extern void quant_peek(const QuantModel *model, const uint8_t *a, const uint8_t *const *b, int n,
+					   float stretch, float *distance);
+extern float quant_peek_stretch(const QuantModel *model, const uint8_t *a, const uint8_t *b,
+								float distance);
+
 /*--- queries: query.c ---------------------------------------------------*/
 
 typedef struct QuantQuery

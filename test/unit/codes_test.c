@@ -131,6 +131,35 @@ check_dot(int bits, int dim)
 	return ok;
 }
 
+/* products of a code with several others: each as if it were alone */
+static bool
+check_rows(int dim)
+{
+	enum
+	{
+		ROWS = 11
+	};
+	uint8_t    *a = random_code(4, dim);
+	const uint8_t *rows[ROWS];
+	int32_t		out[ROWS + 1];
+	bool		ok = true;
+
+	for (int i = 0; i < ROWS; i++)
+		rows[i] = random_code(4, dim);
+	for (int n = 0; n <= ROWS; n++)
+	{
+		memset(out, 0x55, sizeof(out));
+		table->dot_u4_rows(a, rows, n, dim, out);
+		for (int i = 0; i < n; i++)
+			ok = ok && out[i] == table->dot_u4(a, rows[i], dim);
+		ok = ok && out[n] == 0x55555555;
+	}
+	for (int i = 0; i < ROWS; i++)
+		free((void *) rows[i]);
+	free(a);
+	return ok;
+}
+
 static bool
 check_l2sq(int dim)
 {
@@ -519,6 +548,10 @@ test_table(void)
 			ok = check_dot(2 << b, dim);
 		report(ok && check_dot(2 << b, 16000), dot_name[b]);
 	}
+	ok = true;
+	for (int dim = 1; dim <= 300 && ok; dim++)
+		ok = check_rows(dim);
+	report(ok && check_rows(16000), "dot_u4_rows is dot_u4 of each row");
 
 	ok = true;
 	for (int dim = 1; dim <= MAX_DIM && ok; dim += dim < 300 ? 1 : 97)

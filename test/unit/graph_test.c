@@ -120,6 +120,19 @@ model_pair(const void *context, const uint8_t *a, const uint8_t *b)
 	return nav_pair(model, quant_build_bits(model), a, b);
 }
 
+static void
+model_peek(const void *context, const uint8_t *a, const uint8_t *const *b, int n, float stretch,
+		   float *distance)
+{
+	quant_peek(context, a, b, n, stretch, distance);
+}
+
+static float
+model_stretch(const void *context, const uint8_t *a, const uint8_t *b, float distance)
+{
+	return quant_peek_stretch(context, a, b, distance);
+}
+
 static bool
 model_equal(const void *context, const uint8_t *a, const uint8_t *b)
 {
@@ -171,13 +184,29 @@ encode_row(const Index *index, int bits, const float *x, uint8_t *code)
 	free(nav);
 }
 
+/* behind a code of the graph, its peek */
+static void
+encode_peek(const Index *index, const float *x, uint8_t *code)
+{
+	float		coords[QUANT_MAX_SKETCH];
+	float	   *nav;
+
+	if (index->graph.metric.peek_size == 0)
+		return;
+	nav = malloc((size_t) index->dim * sizeof(float));
+	quant_map(index->model, x, nav);
+	sketch_project(index->model, nav, coords);
+	quant_peek_encode(index->model, coords, code, code + index->graph.metric.code_size);
+	free(nav);
+}
+
 static void *
 insert_rows(void *arg)
 {
 	Index	   *index = arg;
 	GraphWorker worker;
 	void	   *memory = aligned_alloc(64, (graph_worker_size(&index->graph.params) + 63) / 64 * 64);
-	uint8_t    *code = malloc(index->graph.metric.code_size);
+	uint8_t    *code = malloc(index->graph.metric.code_size + index->graph.metric.peek_size);
 
 	graph_worker_init(&worker, &index->graph, memory);
 	for (;;)
@@ -190,6 +219,7 @@ insert_rows(void *arg)
 			break;
 		encode_row(index, index->model ? quant_build_bits(index->model) : 0,
 				   index->x + (size_t) row * (size_t) index->dim, code);
+		encode_peek(index, index->x + (size_t) row * (size_t) index->dim, code);
 		outcome = graph_insert(&worker, code, row, &node);
 		if (outcome == GRAPH_FULL)
 			__atomic_fetch_add(&index->full, 1, __ATOMIC_RELAXED);
@@ -206,7 +236,7 @@ static void
 index_init(Index *index, const float *x, int n, int dim, QuantModel *model, int m, int chunks)
 {
 	GraphParams params = {m, 64, SEED, 10};
-	GraphMetric metric = {model, 0, model_pair, model_equal};
+	GraphMetric metric = {model, 0, model_pair, model_equal, 0, model_peek, model_stretch};
 
 	memset(index, 0, sizeof(*index));
 	index->n = n;
@@ -214,7 +244,10 @@ index_init(Index *index, const float *x, int n, int dim, QuantModel *model, int 
 	index->x = x;
 	index->model = model;
 	if (model != NULL)
+	{
 		metric.code_size = nav_code_size(dim, quant_build_bits(model));
+		metric.peek_size = quant_peek_size(model);
+	}
 	else
 	{
 		metric.context = index;
@@ -613,8 +646,8 @@ test_recall(void)
 		index_write(&index);
 		by_descent = recall(&index, 24, false);
 		by_entry = model ? recall(&index, 24, true) : by_descent;
-		snprintf(name, sizeof(name), "recall: %s (%.3f descending, %.3f from the entry slot)", c->name,
-				 by_descent, by_entry);
+		snprintf(name, sizeof(name), "recall: %s%s (%.3f descending, %.3f from the entry slot)",
+				 c->name, index.graph.metric.peek_size > 0 ? ", by peeks" : "", by_descent, by_entry);
 		report(by_descent >= c->least && by_entry >= c->least, name);
 		index_free(&index);
 		free(model);

@@ -638,6 +638,79 @@ test_sketches(void)
 	source_free(&source);
 }
 
+/* estimates of peeks: their spread, once the stretch is known */
+static double
+peek_error(const Source *source, QuantMetric metric, bool *exact)
+{
+	enum
+	{
+		ROWS = 200
+	};
+	int			dim = source->dim;
+	QuantModel *model = make_model(source, metric, 4, 1000, SEED);
+	size_t		size = quant_peek_size(model);
+	size_t		code_size = nav_code_size(dim, 8);
+	uint8_t    *codes = malloc(ROWS * code_size);
+	uint8_t    *peeks = malloc(ROWS * (size + 1));
+	float	   *x = malloc((size_t) dim * sizeof(float));
+	float		coords[QUANT_MAX_SKETCH];
+	const uint8_t *other[ROWS];
+	float		estimate[ROWS];
+	double		stretch = 0;
+	double		sum = 0;
+	double		all = 0;
+
+	for (int i = 0; i < ROWS; i++)
+	{
+		source_draw(source, x);
+		quant_map(model, x, x);
+		nav_encode(model, 8, x, 0, codes + i * code_size);
+		sketch_project(model, x, coords);
+		quant_peek_encode(model, coords, codes + i * code_size, peeks + i * size);
+		other[i] = peeks + i * size;
+	}
+	for (int i = 1; i < ROWS; i++)
+		stretch += quant_peek_stretch(model, other[0], other[i],
+									  nav_pair(model, 8, codes, codes + i * code_size)) / (ROWS - 1);
+	quant_peek(model, other[0], other, ROWS, (float) stretch, estimate);
+	for (int i = 1; i < ROWS; i++)
+	{
+		double		d = nav_pair(model, 8, codes, codes + i * code_size);
+		float		alone;
+
+		/* with their own stretch estimates are distances; with none, the base */
+		quant_peek(model, other[0], &other[i], 1,
+				   quant_peek_stretch(model, other[0], other[i], (float) d), &alone);
+		*exact = *exact && fabs(alone - d) <= 1e-4 * (fabs(d) + 1);
+		sum += (estimate[i] - d) * (estimate[i] - d);
+		quant_peek(model, other[0], &other[i], 1, 0, &alone);
+		all += (d - alone) * (d - alone);
+	}
+	*exact = *exact && size > 0 && size < code_size / 2;
+	free(model);
+	free(codes);
+	free(peeks);
+	free(x);
+	return sqrt(sum / all);
+}
+
+static void
+test_peeks(void)
+{
+	Source		source;
+	bool		exact = true;
+	double		l2;
+	double		product;
+
+	source_init(&source, 400);
+	l2 = peek_error(&source, QUANT_L2, &exact);
+	product = peek_error(&source, QUANT_IP, &exact);
+	printf("# peek error: L2 %.3f, inner product %.3f\n", l2, product);
+	report(exact, "a peek's stretch is what its estimate lacks");
+	report(l2 < 0.1 && product < 0.1, "peeks estimate distances");
+	source_free(&source);
+}
+
 int
 main(void)
 {
@@ -648,6 +721,7 @@ main(void)
 	test_bounds();
 	test_model();
 	test_sketches();
+	test_peeks();
 	printf("1..%d\n", ntests);
 	return nfailed > 0;
 }
