@@ -57,6 +57,11 @@ OBJS = \
 	src/types/subscript.o \
 	src/types/statistics.o \
 	src/types/cost.o \
+	src/filter/filter_key.o \
+	src/filter/filter_point.o \
+	src/filter/filter_set.o \
+	src/filter/filter_query.o \
+	src/filter/filter_test.o \
 	src/am/am_check.o \
 	src/am/am_recall.o \
 	src/am/am_index.o \
