@@ -130,13 +130,21 @@ am_read_page(Relation rel, BlockNumber blkno, int mode, AmPageOk ok, const void 
 
 /*
  * am_metric
- *		The row of metric.c that an index's operator class names.
+ *		The row of metric.c that the operator class of an index's first column
+ *		names; raises 0A000 if that is a filter.
  */
 const VecMetric *
 am_metric(Relation rel)
 {
-	FmgrInfo   *proc = index_getprocinfo(rel, 1, VEC_METRIC_PROC);
+	FmgrInfo   *proc;
 
+	if (!OidIsValid(index_getprocid(rel, 1, VEC_METRIC_PROC)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the first column of index \"%s\" cannot be ordered by distance",
+						RelationGetRelationName(rel)),
+				 errdetail("A column of vectors comes first; those after it are filters.")));
+	proc = index_getprocinfo(rel, 1, VEC_METRIC_PROC);
 	return (const VecMetric *) DatumGetPointer(FunctionCall1(proc, PointerGetDatum(NULL)));
 }
 

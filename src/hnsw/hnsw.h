@@ -14,6 +14,7 @@
 #include "access/genam.h"
 #include "access/generic_xlog.h"
 #include "am/am_index.h"
+#include "filter/filter.h"
 #include "graph/search.h"
 #include "hnsw/hnsw_page.h"
 #include "lib/stringinfo.h"
@@ -34,8 +35,8 @@
 
 #define HNSW_MAX_LEVEL				15
 
-/* of an operator class: the ordering operator; the metric */
-#define HNSW_NSTRATEGIES			1
+/* of operator classes: the ordering operator and those of filters; the metric */
+#define HNSW_NSTRATEGIES			FILTER_NSTRATEGIES
 #define HNSW_NPROCS					1
 
 /* phases of a build; 1 is the server's "initializing" */

@@ -14,6 +14,7 @@
 #include "access/genam.h"
 #include "access/generic_xlog.h"
 #include "am/am_index.h"
+#include "filter/filter.h"
 #include "ivfflat/ivf_page.h"
 #include "quant/list.h"
 #include "storage/bufmgr.h"
@@ -25,8 +26,8 @@
 #define IVF_MAX_LISTS			32768
 #define IVF_DEFAULT_PROBES		1
 
-/* of an operator class: the ordering operator; the metric */
-#define IVF_NSTRATEGIES			1
+/* of operator classes: the ordering operator and those of filters; the metric */
+#define IVF_NSTRATEGIES			FILTER_NSTRATEGIES
 #define IVF_NPROCS				1
 
 /* phases of a build; 1 is the server's "initializing" */

@@ -159,7 +159,7 @@ ivfproperty(Oid index, int attno, IndexAMProperty property, const char *name, bo
 {
 	if (property != AMPROP_DISTANCE_ORDERABLE || attno == 0)
 		return false;
-	*result = true;
+	*result = attno == 1;
 	*isnull = false;
 	return true;
 }
