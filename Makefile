@@ -70,6 +70,7 @@ OBJS = \
 	src/am/am_parallel.o \
 	src/am/am_xlog.o \
 	src/am/am_scan.o \
+	src/am/am_restrict.o \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswpages.o \
 	src/hnsw/hnswvalue.o \
