@@ -33,7 +33,6 @@
  */
 #define ROW_EPSILON		3.0f
 
-/* rows that must qualify before a stage ends, of a scan with conditions */
 #define ENOUGH_ROWS		(getenv("VECEXT_ENOUGH") ? atoi(getenv("VECEXT_ENOUGH")) : 400)
 
 /*--- results -------------------------------------------------------------*/
