@@ -27,8 +27,6 @@
 #define IVF_MAX_LISTS			32768
 #define IVF_DEFAULT_PROBES		1
 
-/* rows that must qualify before a stage ends, of a scan with conditions */
-#define IVF_ENOUGH_ROWS			400
 
 /* of operator classes: the ordering operator and those of filters; the metric */
 #define IVF_NSTRATEGIES			FILTER_NSTRATEGIES

@@ -46,6 +46,9 @@
 /* records read before the first row can be returned */
 #define FIRST_RECORDS		40.0
 
+/* rows that qualify and are read before the first is returned, about */
+#define ENOUGH_ROWS			400
+
 /* testing the words of filter columns, by row and column */
 #define FILTER_OPERATORS	0.1
 
@@ -157,7 +160,7 @@ first_lists(const Shape *shape)
 
 	if (shape->words == 0 || ivf_iterative_scan == IVF_ITERATIVE_OFF)
 		return shape->probes;
-	return Min(shape->lists, Max(shape->probes, IVF_ENOUGH_ROWS / Max(rows, 1e-6)));
+	return Min(shape->lists, Max(shape->probes, ENOUGH_ROWS / Max(rows, 1e-6)));
 }
 
 /* conditions on the vector that the index has no answer to: all but IS NOT NULL */

@@ -367,6 +367,8 @@ take_block(IvfScan *so, Current *current, const uint8 *block, int number, int n,
 					 IvfBlockTerms(block), n, estimate, lower);
 	if (so->restriction != NULL)
 		so->restriction->distances += n;
+	if (so->selective)
+		ivf_enough_rows(&so->enough, current->place->distance, estimate, so->pass[number]);
 	mask &= so->pass[number];
 	while (mask != 0)
 	{
@@ -561,6 +563,7 @@ ivf_pass_begin(IvfScan *so)
 	so->next = 0;
 	so->full = false;
 	so->qualified = 0;
+	memset(&so->enough, 0, sizeof(so->enough));
 }
 
 /*

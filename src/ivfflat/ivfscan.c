@@ -25,6 +25,9 @@
 #define FIRST_KEEP		128
 #define KEEP_FACTOR		8
 
+/* lists that are added at least where there are conditions */
+#define LEAST_LISTS		4
+
 /*
  * Spreads taken off a code's estimate.  At 1.9, RaBitQ's own, one of a hundred
  * true neighbors comes too late for its place; at 3 a fifth more records are
@@ -32,8 +35,6 @@
  * of the lists read.
  */
 #define ROW_EPSILON		3.0f
-
-#define ENOUGH_ROWS		(getenv("VECEXT_ENOUGH") ? atoi(getenv("VECEXT_ENOUGH")) : 400)
 
 /*--- results -------------------------------------------------------------*/
 
@@ -139,52 +140,52 @@ rank_lists(IvfScan *so, int wanted, int end)
 	MemoryContextSwitchTo(old);
 }
 
-/* add so many lists to the stage; false if there are none */
-static bool
-add_lists(IvfScan *so, int nlists)
+/* rank lists up to "end", if there are so many; returns how far the stage can go */
+static int
+ranked_to(IvfScan *so, int64 end)
 {
-	int			end = (int) Min((int64) so->end_list + nlists, so->max_lists);
-	int			was = so->end_list;
+	int			most = (int) Min(end, so->max_lists);
 
-	if (end > so->nranked)
-		rank_lists(so, end, end);
-	if (end > so->nranked)
-		rank_lists(so, (int) so->directory->nlists, end);
-	so->end_list = Min(end, so->nranked);
-	return so->end_list > was;
+	if (most > so->nranked)
+		rank_lists(so, most, most);
+	if (most > so->nranked)
+		rank_lists(so, (int) so->directory->nlists, most);
+	return Min(most, so->nranked);
 }
 
-/*
- * Lists to be read beyond those of the stage for enough rows that qualify, as
- * far as those read so far tell; no more than twice as many lists.
- */
-static int
-lists_missing(const IvfScan *so)
+/* add lists to the stage, half as many as it has, unless it has enough */
+static bool
+add_lists(IvfScan *so)
 {
 	int			lists = so->end_list - so->first_list;
-	double		rows = so->qualified / lists;
+	int			end;
 
-	return (int) Max(1, Min(lists, (so->enough - so->qualified) / Max(rows, 1e-6)));
+	if (!so->selective)
+		return false;
+	end = ranked_to(so, (int64) so->end_list + Max(lists / 2, LEAST_LISTS));
+	if (end == so->end_list || ivf_enough(so, end))
+		return false;
+	so->end_list = end;
+	return true;
 }
 
 /* begin a stage of so many lists; false if there are none */
 static bool
 start_stage(IvfScan *so, int nlists)
 {
-	int			done;
+	int			done = so->end_list;
 
-	so->first_list = done = so->end_list;
-	if (!add_lists(so, nlists))
+	so->first_list = done;
+	so->end_list = ranked_to(so, (int64) so->end_list + nlists);
+	if (so->end_list == done)
 		return false;
 	so->has_cut = false;
 	ivf_pass_begin(so);
-	for (;;)
+	do
 	{
 		ivf_pass_lists(so, done, so->end_list);
 		done = so->end_list;
-		if (so->qualified >= so->enough || !add_lists(so, lists_missing(so)))
-			break;
-	}
+	} while (add_lists(so));
 	ivf_pass_end(so);
 	return true;
 }
@@ -552,7 +553,7 @@ set_passes(IvfScan *so)
 	so->most = (int) Min(Max(so->memory / (4 * sizeof(IvfFound)), 64), INT_MAX / 4);
 	set_keep(so, FIRST_KEEP);
 	if (so->mode != IVF_ITERATIVE_OFF && (so->filter != NULL || so->restriction != NULL))
-		so->enough = ENOUGH_ROWS;
+		so->selective = true;
 	so->record = palloc(MAXALIGN(shape->record_size + 1));
 	if (so->codes && !shape->inline_blocks)
 		so->block = palloc(shape->block_bytes);

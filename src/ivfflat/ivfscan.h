@@ -42,6 +42,19 @@ typedef struct IvfResults
 	int			room;
 } IvfResults;
 
+/* the nearest rows that say when lists are too far */
+#define IVF_ENOUGH_BEST		20
+
+/* distances of the rows of a stage that qualify */
+typedef struct IvfEnough
+{
+	double		rows;
+	double		sum;			/* of what they are beyond the centroid's */
+	double		squares;
+	int			nbest;
+	float		best[IVF_ENOUGH_BEST];	/* the least, in order */
+} IvfEnough;
+
 typedef enum IvfPhase
 {
 	IVF_SCAN_START,				/* nothing was read */
@@ -83,7 +96,8 @@ typedef struct IvfScan
 	AmRestriction *restriction; /* a set of rows, or NULL */
 	uint32	   *pass;			/* scratch: bits of the rows of a list page */
 	uint32	   *maybe;			/* of these, to be rechecked */
-	double		enough;			/* a stage reads lists until so many rows qualify */
+	bool		selective;		/* stages read lists until rows that qualify are enough */
+	IvfEnough	enough;
 	double		qualified;		/* rows of the stage so far */
 
 	/* the stage */
@@ -128,6 +142,11 @@ typedef struct IvfScan
 	int			ntids;
 	int			next_tid;
 } IvfScan;
+
+/* ivfenough.c */
+extern void ivf_enough_rows(IvfEnough *enough, float center, const float *estimate,
+							uint32 mask);
+extern bool ivf_enough(const IvfScan *so, int end);
 
 /* ivfpass.c */
 extern int	ivf_found_cmp(const IvfFound *a, const IvfFound *b);
