@@ -19,6 +19,10 @@
 /* without this many rows nothing is known */
 #define FEWEST_ROWS		IVF_ENOUGH_BEST
 
+/* lists to be added at least, and at most, in times of those there are */
+#define LEAST_LISTS		4
+#define MOST_TIMES		8
+
 /* without codes there are no distances to gather: so many rows are enough */
 #define ROWS_WITHOUT_CODES	800
 
@@ -66,11 +70,7 @@ ivf_enough_rows(IvfEnough *enough, float center, const float *estimate, uint32 m
 	}
 }
 
-/*
- * ivf_enough_hits
- *		Rows of a list whose centroid is that far that would be among the nearest,
- *		if so many of it qualify.
- */
+/* rows of a list with a center that far, of those that qualify, among the nearest */
 static double
 hits(const IvfEnough *enough, float center, double rows)
 {
@@ -81,6 +81,19 @@ hits(const IvfEnough *enough, float center, double rows)
 	if (!(variance > 0))
 		return beyond >= 0 ? rows : 0;
 	return rows * 0.5 * erfc(-beyond / sqrt(2 * variance));
+}
+
+/*
+ * ivf_enough_step
+ *		How many lists to look at next, after so many of the stage: half as many
+ *		more, or as many as the least number of rows may take.
+ */
+int64
+ivf_enough_step(const IvfScan *so, int lists)
+{
+	double		missing = 2.0 * FEWEST_ROWS / Max(so->qualified, 1) - 1;
+
+	return Max((int64) (lists * Min(Max(missing, 0.5), MOST_TIMES)), LEAST_LISTS);
 }
 
 /*

@@ -25,8 +25,8 @@
 #define FIRST_KEEP		128
 #define KEEP_FACTOR		8
 
-/* lists that are added at least where there are conditions */
-#define LEAST_LISTS		4
+/* where there are conditions so many times the lists are ranked that are read */
+#define RANK_AHEAD		4
 
 /*
  * Spreads taken off a code's estimate.  At 1.9, RaBitQ's own, one of a hundred
@@ -145,24 +145,26 @@ static int
 ranked_to(IvfScan *so, int64 end)
 {
 	int			most = (int) Min(end, so->max_lists);
+	int			ahead = (int) Min((int64) most * (so->selective ? RANK_AHEAD : 1),
+								  so->directory->nlists);
 
 	if (most > so->nranked)
-		rank_lists(so, most, most);
+		rank_lists(so, ahead, ahead);
 	if (most > so->nranked)
 		rank_lists(so, (int) so->directory->nlists, most);
 	return Min(most, so->nranked);
 }
 
-/* add lists to the stage, half as many as it has, unless it has enough */
+/* add lists to the stage, unless it has enough */
 static bool
 add_lists(IvfScan *so)
 {
-	int			lists = so->end_list - so->first_list;
 	int			end;
 
 	if (!so->selective)
 		return false;
-	end = ranked_to(so, (int64) so->end_list + Max(lists / 2, LEAST_LISTS));
+	end = ranked_to(so, (int64) so->end_list +
+					ivf_enough_step(so, so->end_list - so->first_list));
 	if (end == so->end_list || ivf_enough(so, end))
 		return false;
 	so->end_list = end;

@@ -146,6 +146,7 @@ typedef struct IvfScan
 /* ivfenough.c */
 extern void ivf_enough_rows(IvfEnough *enough, float center, const float *estimate,
 							uint32 mask);
+extern int64 ivf_enough_step(const IvfScan *so, int lists);
 extern bool ivf_enough(const IvfScan *so, int end);
 
 /* ivfpass.c */
