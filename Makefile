@@ -127,6 +127,7 @@ OBJS = \
 	src/ivfflat/ivfflat.o \
 	src/planner/order.o \
 	src/planner/order_path.o \
+	src/planner/filter_path.o \
 	src/planner/planner.o \
 	src/planner/reuse_plan.o \
 	src/planner/reuse_scan.o \

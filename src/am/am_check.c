@@ -92,6 +92,23 @@ am_find_inspector(Relation rel)
 					RelationGetRelationName(rel))));
 }
 
+/*
+ * am_is_ours
+ *		Whether an index access method is one of ours.
+ */
+bool
+am_is_ours(Oid am)
+{
+	const IndexAmRoutine *routine = GetIndexAmRoutineByAmId(am, true);
+
+	for (int i = 0; routine != NULL && i < ninspectors; i++)
+	{
+		if (routine->aminsert == inspectors[i]->owner)
+			return true;
+	}
+	return false;
+}
+
 /*--- rights and locks ----------------------------------------------------*/
 
 /* 42809 unless it is an index; 42501 unless the user may look into it */

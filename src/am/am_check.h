@@ -41,6 +41,7 @@ extern void am_report_stat(AmReport *report, const char *name, double value, con
 /* shared by the SQL functions */
 extern Oid	am_inspected_table(Oid index);
 extern const AmInspector *am_find_inspector(Relation rel);
+extern bool am_is_ours(Oid am);
 extern void am_refuse_other_temp(Relation rel);
 
 #endif							/* VECEXT_AM_CHECK_H */

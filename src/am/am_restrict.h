@@ -18,10 +18,10 @@
  * The rows a scan may return.  It belongs to the caller and must live until
  * the scan is started again or ends.
  *
- * "gave_up" is set when the scan ends although there may be rows left:
- * max_scan_tuples or memory did not allow to go on, or too few rows were
- * accepted among those that were near.  Whoever knows the set computes the
- * distances of what was not returned then.
+ * A scan that cannot find the nearest of them for a fair price goes through all
+ * of the index, unless the caller can do better: with can_switch it sets
+ * gave_up and ends; the rows returned till then are right and in order, and the
+ * caller finds the others among those he knows of.
  */
 typedef struct AmRestriction
 {
@@ -29,13 +29,14 @@ typedef struct AmRestriction
 	bool		(*accepts) (void *arg, const ItemPointerData *tid);
 	void	   *arg;
 	double		fraction;		/* of the table's rows that are accepted, about */
+	bool		can_switch;
+	bool		gave_up;
 
 	/* what the scan did, for EXPLAIN; sums until the caller clears them */
 	uint64		nodes;			/* looked at */
 	uint64		pages;			/* locked */
 	uint64		distances;		/* by a code or a value */
 	uint64		rejected;		/* nodes and rows that are not in the set */
-	bool		gave_up;
 } AmRestriction;
 
 /* of an access method: take a restriction, NULL for none */

@@ -41,4 +41,8 @@ extern Relids vec_query_relids(RelOptInfo *rel);
 extern void vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel,
 								  VecSimilarityOrder similarity, bool stops);
 
+/* filter_path.c */
+extern List *vec_filter_clauses(PlannerInfo *root, IndexOptInfo *index, List *asked);
+extern void vec_filter_paths(PlannerInfo *root, RelOptInfo *rel);
+
 #endif							/* VECEXT_ORDER_H */
