@@ -242,14 +242,6 @@ vec_zero_blocks_compat(SMgrRelation smgr, ForkNumber fork, BlockNumber n)
 #define VEC_EXPLAIN_HEADER_COMPAT "commands/explain.h"
 #endif
 
-/* PG 18 keeps with a collation's locale whether it compares bytes. */
-#include "utils/pg_locale.h"
-#if PG_VERSION_NUM >= 180000
-#define collation_is_c_compat(collation)	(pg_newlocale_from_collation(collation)->collate_is_c)
-#else
-#define collation_is_c_compat(collation)	lc_collate_is_c(collation)
-#endif
-
 /* PG 18 lets a library tell its name and version. */
 #if PG_VERSION_NUM >= 180000
 #define PG_MODULE_MAGIC_COMPAT	PG_MODULE_MAGIC_EXT(.name = "vecext", .version = "1.0")

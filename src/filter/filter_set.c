@@ -7,10 +7,16 @@
  */
 #include "filter/filter_private.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_type_d.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #define ORDERED \
 	(1 << FILTER_LESS | 1 << FILTER_LESS_EQUAL | 1 << FILTER_EQUAL | 1 << FILTER_GREATER_EQUAL | \
@@ -69,6 +75,45 @@ filter_strategies(Oid type)
 	return i < 0 ? 0 : filter_types[i].strategies;
 }
 
+/* whether a locale's name, an attribute of a catalog's row, is one of bytes */
+static bool
+name_is_bytes(int cache, HeapTuple tuple, AttrNumber attribute)
+{
+	bool		isnull;
+	Datum		value = SysCacheGetAttr(cache, tuple, attribute, &isnull);
+	char	   *name = isnull ? NULL : TextDatumGetCString(value);
+
+	return name != NULL && (strcmp(name, "C") == 0 || strcmp(name, "POSIX") == 0);
+}
+
+/*
+ * Whether a collation has the order of bytes: C and POSIX of libc, and all of the
+ * server's own provider, 'b' from PostgreSQL 17 on.  The server would tell by a
+ * header that needs those of ICU.  Fixed for the life of an index, for words
+ * depend on it.
+ */
+static bool
+orders_bytes(Oid collation)
+{
+	bool		by_default = collation == DEFAULT_COLLATION_OID;
+	int			cache = by_default ? DATABASEOID : COLLOID;
+	HeapTuple	tuple = SearchSysCache1(cache,
+										ObjectIdGetDatum(by_default ? MyDatabaseId : collation));
+	char		provider;
+	bool		bytes;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", collation);
+	provider = by_default ? ((Form_pg_database) GETSTRUCT(tuple))->datlocprovider :
+		((Form_pg_collation) GETSTRUCT(tuple))->collprovider;
+	bytes = provider == 'b' ||
+		(provider == COLLPROVIDER_LIBC &&
+		 name_is_bytes(cache, tuple, by_default ? Anum_pg_database_datcollate :
+					   Anum_pg_collation_collcollate));
+	ReleaseSysCache(tuple);
+	return bytes;
+}
+
 static FilterCollation
 collation_of(Oid collation)
 {
@@ -76,7 +121,7 @@ collation_of(Oid collation)
 		return FILTER_BYTES;	/* no text */
 	if (!get_collation_isdeterministic(collation))
 		return FILTER_UNKNOWN;
-	return collation_is_c_compat(collation) ? FILTER_BYTES : FILTER_DETERMINISTIC;
+	return orders_bytes(collation) ? FILTER_BYTES : FILTER_DETERMINISTIC;
 }
 
 static void
