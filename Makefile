@@ -116,7 +116,7 @@ OBJS = \
 	src/ivfflat/ivfrewrite.o \
 	src/ivfflat/ivfmaintain.o \
 	src/ivfflat/ivfinsert.o \
-	src/ivfflat/ivfenough.o \
+	src/ivfflat/ivffilter.o \
 	src/ivfflat/ivfpass.o \
 	src/ivfflat/ivfscan.o \
 	src/ivfflat/ivfcost.o \

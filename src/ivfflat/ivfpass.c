@@ -228,64 +228,6 @@ read_list_page(IvfScan *so, const IvfShape *shape, BlockNumber blkno, uint32 id)
 	return buffer;
 }
 
-/* of the rows of a block that qualify those that are in the set */
-static uint32
-restrict_block(IvfScan *so, uint32 mask, const ItemPointerData *tids)
-{
-	AmRestriction *restriction = so->restriction;
-	uint32		accepted = 0;
-
-	for (uint32 rest = mask; rest != 0; rest &= rest - 1)
-	{
-		int			i = pg_rightmost_one_pos32(rest);
-
-		if (ItemPointerIsValid(&tids[i]) && restriction->accepts(restriction->arg, &tids[i]))
-			accepted |= (uint32) 1 << i;
-	}
-	restriction->nodes += pg_popcount32(mask);
-	restriction->rejected += pg_popcount32(mask & ~accepted);
-	return accepted;
-}
-
-/* rows of a block of a locked list page that qualify: by words, and by address */
-static uint32
-test_block(IvfScan *so, const IvfShape *shape, Page page, int block, uint32 *maybe)
-{
-	int			first = block * IVF_BLOCK_ROWS;
-	int			n = Min(ivf_list_head(page)->nrows - first, IVF_BLOCK_ROWS);
-	uint32		mask = n == IVF_BLOCK_ROWS ? 0xFFFFFFFF : ((uint32) 1 << n) - 1;
-
-	*maybe = 0;
-	if (so->filter != NULL)
-		mask = filter_test_block(so->filter, ivf_list_keys(shape, page, block), IVF_BLOCK_ROWS, n,
-								 maybe);
-	if (so->restriction != NULL && mask != 0)
-		mask = restrict_block(so, mask, ivf_list_tids(shape, page) + first);
-	*maybe &= mask;
-	return mask;
-}
-
-/*
- * ivf_qualifying
- *		Which rows of a locked list page qualify, and which of them must be
- *		rechecked, in so->pass and so->maybe; returns how many.
- */
-int
-ivf_qualifying(IvfScan *so, const IvfShape *shape, Page page)
-{
-	int			nrows = ivf_list_head(page)->nrows;
-	int			n = 0;
-
-	for (int i = 0; i * IVF_BLOCK_ROWS < nrows; i++)
-	{
-		so->pass[i] = test_block(so, shape, page, i, &so->maybe[i]);
-		n += pg_popcount32(so->pass[i]);
-	}
-	if (so->restriction != NULL)
-		so->restriction->pages++;
-	return n;
-}
-
 /* the list page whose rows are looked at */
 typedef struct Current
 {

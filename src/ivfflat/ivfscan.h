@@ -143,7 +143,8 @@ typedef struct IvfScan
 	int			next_tid;
 } IvfScan;
 
-/* ivfenough.c */
+/* ivffilter.c */
+extern int	ivf_qualifying(IvfScan *so, const IvfShape *shape, Page page);
 extern void ivf_enough_rows(IvfEnough *enough, float center, const float *estimate,
 							uint32 mask);
 extern int64 ivf_enough_step(const IvfScan *so, int lists);
@@ -155,7 +156,6 @@ extern int64 ivf_blocks_read(void);
 extern void ivf_pass_begin(IvfScan *so);
 extern void ivf_pass_lists(IvfScan *so, int first, int end);
 extern void ivf_pass_end(IvfScan *so);
-extern int	ivf_qualifying(IvfScan *so, const IvfShape *shape, Page page);
 extern const IvfFound *ivf_next_found(IvfScan *so);
 extern void ivf_refine(IvfScan *so, const IvfFound *found, IvfResult *result);
 extern double ivf_found_bound(const IvfScan *so, const IvfFound *found);

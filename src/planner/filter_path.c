@@ -132,7 +132,7 @@ add_conditions(PlannerInfo *root, IndexOptInfo *index, int column, List *clauses
 {
 	ListCell   *cell;
 
-	foreach(cell, index->rel->baserestrictinfo)
+	foreach(cell, index->indrestrictinfo)
 	{
 		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
 		RestrictInfo *condition;
