@@ -46,6 +46,7 @@ OBJS = \
 	src/graph/entries.o \
 	src/graph/slot.o \
 	src/graph/search.o \
+	src/graph/restrict.o \
 	src/types/common.o \
 	src/types/dense_io.o \
 	src/types/dense_ops.o \
@@ -61,6 +62,11 @@ OBJS = \
 	src/types/subscript.o \
 	src/types/statistics.o \
 	src/types/cost.o \
+	src/filter/filter_key.o \
+	src/filter/filter_point.o \
+	src/filter/filter_set.o \
+	src/filter/filter_query.o \
+	src/filter/filter_test.o \
 	src/am/am_check.o \
 	src/am/am_recall.o \
 	src/am/am_index.o \
@@ -70,6 +76,7 @@ OBJS = \
 	src/am/am_parallel.o \
 	src/am/am_xlog.o \
 	src/am/am_scan.o \
+	src/am/am_restrict.o \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswpages.o \
 	src/hnsw/hnswvalue.o \
@@ -87,6 +94,7 @@ OBJS = \
 	src/hnsw/hnswinsert.o \
 	src/hnsw/hnswscan.o \
 	src/hnsw/hnswsweep.o \
+	src/hnsw/hnswrestrict.o \
 	src/hnsw/hnswcost.o \
 	src/hnsw/hnswvacuum.o \
 	src/hnsw/hnswchoose.o \
@@ -116,6 +124,7 @@ OBJS = \
 	src/ivfflat/ivfrewrite.o \
 	src/ivfflat/ivfmaintain.o \
 	src/ivfflat/ivfinsert.o \
+	src/ivfflat/ivffilter.o \
 	src/ivfflat/ivfpass.o \
 	src/ivfflat/ivfscan.o \
 	src/ivfflat/ivfcost.o \
@@ -126,6 +135,7 @@ OBJS = \
 	src/ivfflat/ivfflat.o \
 	src/planner/order.o \
 	src/planner/order_path.o \
+	src/planner/filter_path.o \
 	src/planner/planner.o \
 	src/planner/reuse_plan.o \
 	src/planner/reuse_scan.o \

@@ -43,7 +43,7 @@ SELECT amname, f.opfname, amopstrategy, amopopr::regoperator, amoppurpose, s.opf
 FROM pg_amop LEFT JOIN LATERAL (SELECT opfname FROM pg_opfamily WHERE oid = amopsortfamily) s ON true
 	JOIN pg_opfamily f ON f.oid = amopfamily JOIN pg_am am ON am.oid = f.opfmethod
 	JOIN member ON classid = 'pg_opfamily'::regclass AND objid = f.oid
-ORDER BY name, amopstrategy;
+ORDER BY name, amopstrategy, amopopr::regoperator::text COLLATE "C";
 SELECT amname, opfname, amprocnum, amproc::regprocedure
 FROM pg_amproc JOIN pg_opfamily f ON f.oid = amprocfamily JOIN pg_am am ON am.oid = f.opfmethod
 	JOIN member ON classid = 'pg_opfamily'::regclass AND objid = f.oid

@@ -108,7 +108,6 @@ SELECT id FROM item ORDER BY v <-> '[12,12,12]' LIMIT 2;
 
 -- what an index cannot be
 SELECT pg_temp.run('CREATE UNIQUE INDEX ON item USING ivfflat (v vector_l2_ops)');
-SELECT pg_temp.run('CREATE INDEX ON item USING ivfflat (v vector_l2_ops, id)');
 SELECT pg_temp.run('CREATE INDEX ON item USING ivfflat (v vector_l2_ops) INCLUDE (id)');
 SELECT pg_temp.run_code('CREATE INDEX ON item USING ivfflat (v vector_l2_ops DESC)');
 SELECT pg_temp.run_code('CREATE INDEX ON item USING ivfflat (id)');

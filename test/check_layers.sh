@@ -38,13 +38,14 @@ server_free kernels 'kernels/'
 server_free quant 'quant/|kernels/'
 server_free graph 'graph/|quant/|kernels/'
 server_free cluster 'cluster/|quant/|kernels/'
-deny types   'quant/|am/|hnsw/|ivfflat/|planner/'
+deny types   'quant/|filter/|am/|hnsw/|ivfflat/|planner/'
+deny filter  'kernels/|quant/|cluster/|graph/|types/|am/|hnsw/|ivfflat/|planner/'
 deny am      'kernels/|types/(vector|halfvec|sparsevec|bitvec)|hnsw/|ivfflat/|planner/'
 deny hnsw    'kernels/|types/(vector|halfvec|sparsevec|bitvec)|ivfflat/|planner/'
 deny ivfflat 'kernels/|types/(vector|halfvec|sparsevec|bitvec)|hnsw/|planner/'
 
 # layer 0 knows nothing of ours
-if grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"(kernels|types|quant|am|hnsw|ivfflat|planner)/' \
+if grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"(kernels|types|quant|filter|am|hnsw|ivfflat|planner)/' \
 	src/compat.h
 then
 	echo "src/compat.h may not include the files above" >&2

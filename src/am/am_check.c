@@ -21,7 +21,9 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
+#include "common/hashfn.h"
 #include "executor/executor.h"
+#include "filter/filter.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -48,6 +50,14 @@ struct AmReport
 	int			nfindings;
 	Tuplesortstate *tids;		/* rows in the index, or NULL */
 };
+
+/* what is done to the rows of the table */
+typedef struct HeapRows
+{
+	Tuplesortstate *tids;
+	FilterSet  *filters;		/* of the index, or NULL */
+	MemoryContext temp;
+} HeapRows;
 
 static const AmInspector *inspectors[MAX_INSPECTORS];
 static int	ninspectors = 0;
@@ -80,6 +90,23 @@ am_find_inspector(Relation rel)
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 			 errmsg("\"%s\" is not an index of an access method of vecext",
 					RelationGetRelationName(rel))));
+}
+
+/*
+ * am_is_ours
+ *		Whether an index access method is one of ours.
+ */
+bool
+am_is_ours(Oid am)
+{
+	const IndexAmRoutine *routine = GetIndexAmRoutineByAmId(am, true);
+
+	for (int i = 0; routine != NULL && i < ninspectors; i++)
+	{
+		if (routine->aminsert == inspectors[i]->owner)
+			return true;
+	}
+	return false;
 }
 
 /*--- rights and locks ----------------------------------------------------*/
@@ -184,6 +211,23 @@ am_report(AmReport *report, const char *invariant, BlockNumber blkno, const char
 	tuplestore_putvalues(report->result->setResult, report->result->setDesc, values, nulls);
 }
 
+/* what rows are sorted by: the address in 48 bits, then 16 of a sum over its words */
+static Datum
+packed_row(ItemPointer tid, const uint64 *keys, int nwords)
+{
+	uint64		sum = 0;
+
+	if (nwords > 0)
+		sum = hash_bytes_extended((const unsigned char *) keys, nwords * (int) sizeof(uint64), 0);
+	return Int64GetDatum((int64) ((uint64) itemptr_encode(tid) << 16 | (sum & 0xFFFF)));
+}
+
+static int64
+address_of(int64 packed)
+{
+	return packed >> 16;		/* keeps the order of packed ones */
+}
+
 /*
  * am_report_tid
  *		Tell of a row that the index has.
@@ -191,8 +235,18 @@ am_report(AmReport *report, const char *invariant, BlockNumber blkno, const char
 void
 am_report_tid(AmReport *report, ItemPointer tid)
 {
+	am_report_row(report, tid, NULL, 0);
+}
+
+/*
+ * am_report_row
+ *		The same of an index with filter columns: with the row's words.
+ */
+void
+am_report_row(AmReport *report, ItemPointer tid, const uint64 *keys, int nwords)
+{
 	if (report->tids != NULL)
-		tuplesort_putdatum(report->tids, Int64GetDatum(itemptr_encode(tid)), false);
+		tuplesort_putdatum(report->tids, packed_row(tid, keys, nwords), false);
 }
 
 /*
@@ -236,15 +290,28 @@ next_tid(Tuplesortstate *tids, int64 *tid)
 static void
 heap_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
 {
-	if (!isnull[0])
-		tuplesort_putdatum((Tuplesortstate *) arg, Int64GetDatum(itemptr_encode(tid)), false);
+	HeapRows   *rows = arg;
+	uint64		keys[INDEX_MAX_KEYS];
+	MemoryContext old;
+
+	if (isnull[0])
+		return;
+	if (rows->filters != NULL)
+	{
+		old = MemoryContextSwitchTo(rows->temp);
+		filter_encode(rows->filters, values, isnull, keys);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(rows->temp);
+	}
+	tuplesort_putdatum(rows->tids,
+					   packed_row(tid, keys, rows->filters ? rows->filters->nwords : 0), false);
 }
 
 /* the rows that a snapshot sees and the index should have */
 static Tuplesortstate *
 heap_tids(Relation heap, Relation rel, Snapshot snapshot)
 {
-	Tuplesortstate *tids = begin_tids();
+	HeapRows	rows = {.tids = begin_tids()};
 	IndexInfo  *info = BuildIndexInfo(rel);
 	TableScanDesc scan = table_beginscan_strat(heap, snapshot, 0, NULL, true, true);
 	Oid			user;
@@ -261,20 +328,24 @@ heap_tids(Relation heap, Relation rel, Snapshot snapshot)
 	info->ii_Concurrent = true;
 	info->ii_Unique = false;
 	info->ii_ExclusionOps = NULL;
-	table_index_build_scan(heap, rel, info, true, false, heap_row, tids, scan);
+	rows.filters = filter_open(rel, CurrentMemoryContext);
+	rows.temp = AllocSetContextCreate(CurrentMemoryContext, "index check row",
+									  ALLOCSET_DEFAULT_SIZES);
+	table_index_build_scan(heap, rel, info, true, false, heap_row, &rows, scan);
+	MemoryContextDelete(rows.temp);
 
 	AtEOXact_GUC(false, nest);
 	SetUserIdAndSecContext(user, context);
-	tuplesort_performsort(tids);
-	return tids;
+	tuplesort_performsort(rows.tids);
+	return rows.tids;
 }
 
 static void
-report_heap(AmReport *report, const char *invariant, int64 encoded, const char *what)
+report_heap(AmReport *report, const char *invariant, int64 packed, const char *what)
 {
 	ItemPointerData tid;
 
-	itemptr_decode(&tid, encoded);
+	itemptr_decode(&tid, (int64) ((uint64) packed >> 16));
 	am_report(report, invariant, InvalidBlockNumber, "row (%u,%u) of the table %s",
 			  ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid), what);
 }
@@ -285,20 +356,25 @@ compare_tids(AmReport *report, const AmInspector *inspector, Tuplesortstate *hea
 {
 	int64		row;
 	int64		entry = 0;
-	int64		last = -1;
+	int64		last = PG_INT64_MIN;	/* no address, shifted */
 	bool		more_rows = heap != NULL && next_tid(heap, &row);
 	bool		more = next_tid(report->tids, &entry);
 
 	while (more || more_rows)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (more && (!more_rows || entry <= row))
+		if (more && (!more_rows || address_of(entry) <= address_of(row)))
 		{
-			if (entry == last)
+			if (address_of(entry) == last)
 				report_heap(report, inspector->unique, entry, "is in the index twice");
-			if (more_rows && entry == row)
+			if (more_rows && address_of(entry) == address_of(row))
+			{
+				if (entry != row)
+					report_heap(report, HEAP_INVARIANT, row,
+								"has other values of filter columns in the index");
 				more_rows = next_tid(heap, &row);
-			last = entry;
+			}
+			last = address_of(entry);
 			more = next_tid(report->tids, &entry);
 			continue;
 		}

@@ -23,7 +23,7 @@ typedef struct AmInspector
 	aminsert_function owner;	/* tells an access method's indexes from others */
 	const char *unique;			/* the invariant: no row is in the index twice */
 
-	/* reports what is wrong; calls am_report_tid() for each row */
+	/* reports what is wrong; calls am_report_tid() or am_report_row() for each row */
 	void		(*check) (Relation rel, AmReport *report);
 	/* reports figures */
 	void		(*stats) (Relation rel, AmReport *report);
@@ -35,11 +35,13 @@ extern void am_register_inspector(const AmInspector *inspector);
 extern void am_report(AmReport *report, const char *invariant, BlockNumber blkno,
 					  const char *format,...) pg_attribute_printf(4, 5);
 extern void am_report_tid(AmReport *report, ItemPointer tid);
+extern void am_report_row(AmReport *report, ItemPointer tid, const uint64 *keys, int nwords);
 extern void am_report_stat(AmReport *report, const char *name, double value, const char *note);
 
 /* shared by the SQL functions */
 extern Oid	am_inspected_table(Oid index);
 extern const AmInspector *am_find_inspector(Relation rel);
+extern bool am_is_ours(Oid am);
 extern void am_refuse_other_temp(Relation rel);
 
 #endif							/* VECEXT_AM_CHECK_H */

@@ -13,6 +13,7 @@
 #include "access/genam.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "nodes/pathnodes.h"
 #include "storage/buf_internals.h"
 #include "storage/smgr.h"
 #include "utils/lsyscache.h"
@@ -130,13 +131,21 @@ am_read_page(Relation rel, BlockNumber blkno, int mode, AmPageOk ok, const void 
 
 /*
  * am_metric
- *		The row of metric.c that an index's operator class names.
+ *		The row of metric.c that the operator class of an index's first column
+ *		names; raises 0A000 if that is a filter.
  */
 const VecMetric *
 am_metric(Relation rel)
 {
-	FmgrInfo   *proc = index_getprocinfo(rel, 1, VEC_METRIC_PROC);
+	FmgrInfo   *proc;
 
+	if (!OidIsValid(index_getprocid(rel, 1, VEC_METRIC_PROC)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the first column of index \"%s\" cannot be ordered by distance",
+						RelationGetRelationName(rel)),
+				 errdetail("A column of vectors comes first; those after it are filters.")));
+	proc = index_getprocinfo(rel, 1, VEC_METRIC_PROC);
 	return (const VecMetric *) DatumGetPointer(FunctionCall1(proc, PointerGetDatum(NULL)));
 }
 
@@ -305,4 +314,26 @@ am_cache_pin(AmCached *cached)
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &pin->callback);
 	cached->pins = pin;
 	trim_cache();
+}
+
+/*
+ * am_asks_for_vector
+ *		Whether a path has conditions on the vector that the index has no answer
+ *		to: all but IS NOT NULL.
+ */
+bool
+am_asks_for_vector(const IndexPath *path)
+{
+	ListCell   *cell;
+
+	foreach(cell, path->indexclauses)
+	{
+		IndexClause *clause = lfirst_node(IndexClause, cell);
+		const NullTest *test = (const NullTest *) clause->rinfo->clause;
+
+		if (clause->indexcol == 0 &&
+			!(IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL))
+			return true;
+	}
+	return false;
 }

@@ -146,6 +146,28 @@ hnsw_prefetch(const HnswIndex *index, BlockNumber blkno, Size offset, Size size)
 }
 
 /*
+ * hnsw_prefetch_heads
+ *		The same for what tells which nodes of a nav page may be returned: heads
+ *		and keys.
+ */
+void
+hnsw_prefetch_heads(const HnswIndex *index, BlockNumber blkno)
+{
+	const char *page = am_prefetch_page(&index->pages, blkno);
+
+	if (page == NULL)
+		return;
+	for (int i = 0; i < index->slots_per_page; i++)
+	{
+		const char *slot = page + HNSW_PAGE_START + (Size) i * index->layout.size;
+
+		__builtin_prefetch(slot);
+		if (index->layout.nkeys > 0)
+			__builtin_prefetch(slot + index->layout.keys_offset);
+	}
+}
+
+/*
  * hnsw_prefetch_row
  *		The same for the table's page, where the executor will read the row: "tid"
  *		has SLOT_TID_SIZE bytes.

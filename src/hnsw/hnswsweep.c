@@ -20,6 +20,9 @@
 /* LIVE nodes of one nav page; no slot is smaller than 64 bytes */
 #define MAX_PAGE_NODES	(BLCKSZ / 64)
 
+/* pages whose heads are fetched ahead */
+#define PAGES_AHEAD		3
+
 /* nodes that are put in order at first */
 #define FIRST_SORTED	1000
 
@@ -28,17 +31,22 @@ static int
 read_nodes(HnswScan *so, BlockNumber blkno, HnswFound *nodes)
 {
 	HnswIndex  *index = so->index;
-	Buffer		buffer = hnsw_read(so->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_NAV);
-	Page		page = BufferGetPage(buffer);
+	Buffer		buffer = hnsw_read_known(index, so->rel, blkno, HNSW_PAGE_NAV);
+	Page		page;
 	int			n = 0;
 
-	for (int slot = 0; slot < index->slots_per_page; slot++)
-		__builtin_prefetch(hnsw_slot(index, page, slot));
+	if (!BufferIsValid(buffer))
+		hnsw_corrupt(so->rel, blkno, "The page is missing or not of the kind it should be.");
+	page = BufferGetPage(buffer);
+	so->query->npages++;
 	for (int slot = 0; slot < index->slots_per_page && n < MAX_PAGE_NODES; slot++)
 	{
 		const NavSlotHead *head = slot_head(hnsw_slot(index, page, slot));
 
 		if (head->state != SLOT_LIVE)
+			continue;
+		so->nswept++;
+		if (so->restricted && !hnsw_accepts(so->query, (const uint8_t *) head))
 			continue;
 		nodes[n].node = hnsw_node_at(index, blkno, slot);
 		nodes[n].generation = head->generation;
@@ -125,7 +133,10 @@ sweep_page(HnswScan *so, BlockNumber blkno, int capacity)
 	int			n = read_nodes(so, blkno, nodes);
 
 	if (!so->constant)
+	{
 		measure_nodes(so, nodes, n);
+		so->ndistances += (uint64) n;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		if (so->constant)
@@ -244,6 +255,8 @@ hnsw_sweep(HnswScan *so)
 			CHECK_FOR_INTERRUPTS();
 			if (so->constant && end <= so->sweep_node)
 				continue;
+			if (page + PAGES_AHEAD < index->segments[i].nnav)
+				hnsw_prefetch_heads(index, index->segments[i].start + page + PAGES_AHEAD);
 			if (!sweep_page(so, index->segments[i].start + page, capacity))
 				goto done;
 		}

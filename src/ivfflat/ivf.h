@@ -14,6 +14,8 @@
 #include "access/genam.h"
 #include "access/generic_xlog.h"
 #include "am/am_buffers.h"
+#include "am/am_restrict.h"
+#include "filter/filter.h"
 #include "ivfflat/ivf_page.h"
 #include "quant/list.h"
 #include "storage/bufmgr.h"
@@ -25,8 +27,9 @@
 #define IVF_MAX_LISTS			32768
 #define IVF_DEFAULT_PROBES		1
 
-/* of an operator class: the ordering operator; the metric */
-#define IVF_NSTRATEGIES			1
+
+/* of operator classes: the ordering operator and those of filters; the metric */
+#define IVF_NSTRATEGIES			FILTER_NSTRATEGIES
 #define IVF_NPROCS				1
 
 /* phases of a build; 1 is the server's "initializing" */
@@ -75,6 +78,7 @@ typedef struct IvfShape
 	int			record_pages;
 	bool		inline_blocks;	/* blocks lie on the page, not on code pages */
 	bool		ends;			/* records differ in size */
+	int			nwords;			/* of a row's filter columns, or 0 */
 	Size		record_size;	/* bytes of a record; the most, if they differ */
 	Size		row_bytes;		/* of a code outside a block */
 	Size		block_bytes;	/* of a block: 32 * row_bytes */
@@ -82,6 +86,7 @@ typedef struct IvfShape
 	Size		records_offset;
 	Size		tids_offset;
 	Size		ends_offset;
+	Size		keys_offset;
 	Size		blocks_offset;
 	Size		size;			/* bytes of a page in use */
 } IvfShape;
@@ -94,6 +99,7 @@ typedef struct IvfIndex
 	IvfParams	params;
 	QuantModel *model;			/* NULL in IVF_SPACE_VALUE */
 	QuantModel *place_model;	/* the same for Euclidean distance: rows go by that */
+	FilterSet  *filters;		/* filter columns, or NULL */
 	IvfShape	list;
 	IvfShape	part;
 	IvfShape	undefined;
@@ -136,9 +142,11 @@ pg_noreturn extern void ivf_page_gone(Relation rel, BlockNumber blkno, const cha
 
 /* ivfshape.c: list pages */
 extern void ivf_shape(IvfShape *shape, IvfPageKind kind, ListQuantizer quantizer, Size row_bytes,
-					  Size record_size, bool ends);
+					  Size record_size, bool ends, int nwords);
 extern void ivf_list_init(Page page, const IvfShape *shape, uint32 id);
 extern bool ivf_list_ok(const IvfShape *shape, Page page);
+extern void ivf_keys_put(const IvfShape *shape, Page page, int place, const uint64 *keys);
+extern void ivf_keys_get(const IvfShape *shape, Page page, int place, uint64 *keys);
 
 static inline IvfListHead *
 ivf_list_head(Page page)
@@ -168,6 +176,14 @@ static inline uint32 *
 ivf_list_ends(const IvfShape *shape, Page page)
 {
 	return (uint32 *) (IvfPageData(page) + shape->ends_offset);
+}
+
+/* words of 32 rows: word w of row i is the one at w * IVF_BLOCK_ROWS + i */
+static inline uint64 *
+ivf_list_keys(const IvfShape *shape, Page page, int block)
+{
+	return (uint64 *) (IvfPageData(page) + shape->keys_offset) +
+		(Size) block * shape->nwords * IVF_BLOCK_ROWS;
 }
 
 /* a block that lies on the page */
@@ -235,6 +251,7 @@ typedef struct IvfValue
 typedef struct IvfRow
 {
 	ItemPointerData tid;
+	const uint64 *keys;			/* shape.nwords words of filter columns, or NULL */
 	const uint8 *code;			/* shape.row_bytes, or NULL */
 	const uint8 *record;		/* or NULL */
 	Size		record_bytes;
@@ -295,7 +312,7 @@ extern int	ivf_near_lists(IvfLists *lists, int wanted, IvfNear *near);
 
 /* ivfinsert.c */
 extern void ivf_insert_value(Relation rel, const IvfIndex *index, IvfDirectory *directory,
-							 const IvfValue *value, ItemPointer tid);
+							 const IvfValue *value, const uint64 *keys, ItemPointer tid);
 
 /* ivfappend.c */
 extern void ivf_append(Relation rel, const IvfIndex *index, const IvfShape *shape,
@@ -326,6 +343,7 @@ extern void ivfrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey order
 					  int norderbys);
 extern bool ivfgettuple(IndexScanDesc scan, ScanDirection dir);
 extern void ivfendscan(IndexScanDesc scan);
+extern void ivf_restrict(IndexScanDesc scan, AmRestriction *restriction);
 extern void ivfcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
 							Cost *startup, Cost *total, Selectivity *selectivity,
 							double *correlation, double *pages);

@@ -75,6 +75,10 @@ typedef enum IvfPageKind
  *	ItemPointerData	tids[shape.rows]
  *	uint32			ends[shape.rows]	only if records differ in size: the
  *										end of each in the stream
+ *	uint64			keys[shape.rows / 32, rounded up][shape.nwords][32]
+ *										only if there are filter columns: of each
+ *										32 rows the first words, then the second
+ *										ones and so on (src/filter/README.md)
  *	blocks[shape.rows / 32]				only if shape.inline_blocks
  *
  * Each array begins MAXALIGNed.

@@ -263,6 +263,7 @@ put_row(const Append *append, Page page)
 					  ivf_list_block(shape, page, place / IVF_BLOCK_ROWS),
 					  place % IVF_BLOCK_ROWS, append->row->code);
 	ivf_list_tids(shape, page)[place] = append->row->tid;
+	ivf_keys_put(shape, page, place, append->row->keys);
 	head->nrows = place + 1;
 }
 
@@ -321,6 +322,10 @@ append_in_place(Append *append)
 	am_xlog_put(xlog, list, ivf_list_head(page), &head, sizeof(head));
 	am_xlog_put(xlog, list, &ivf_list_tids(shape, page)[place], &append->row->tid,
 				sizeof(ItemPointerData));
+	for (int i = 0; i < shape->nwords; i++)
+		am_xlog_put(xlog, list, ivf_list_keys(shape, page, place / IVF_BLOCK_ROWS) +
+					i * IVF_BLOCK_ROWS + place % IVF_BLOCK_ROWS, &append->row->keys[i],
+					sizeof(uint64));
 	if (shape->ends)
 	{
 		uint32	   *ends = ivf_list_ends(shape, page);

@@ -57,6 +57,7 @@ ivf_assign_begin(IvfBuild *build)
 {
 	const IvfIndex *index = &build->index;
 	Size		row_size = sizeof(float) * index->params.dim;
+	Size		keys_size = sizeof(uint64) * index->list.nwords;
 
 	if (build->shared != NULL)
 	{
@@ -76,6 +77,7 @@ ivf_assign_begin(IvfBuild *build)
 	build->nbatch = 0;
 	build->tuple = MemoryContextAllocZero(build->context, VARHDRSZ + ivf_tuple_size(build) +
 										  4 * MAXIMUM_ALIGNOF);
+	build->keys = MemoryContextAlloc(build->context, keys_size * (build->batch_rows + 1));
 	if (index->params.space == IVF_SPACE_FLOAT)
 		build->nav = MemoryContextAlloc(build->context, row_size);
 	if (build->centroids.area == NULL)
@@ -135,13 +137,12 @@ place_batch(IvfBuild *build)
 	}
 }
 
-/*
- * ivf_put_tuple
- *		Give the row in build->tuple, of so many bytes, to the buckets or the sort.
- */
-void
-ivf_put_tuple(IvfBuild *build, int list, Size size)
+/* give the row in build->tuple, which ends there, to the buckets or the sort */
+static void
+put_tuple(IvfBuild *build, int list, const uint8 *end)
 {
+	Size		size = end - (build->tuple + VARHDRSZ);
+
 	if (build->sort == NULL)
 	{
 		ivf_buckets_put(build, list, size);
@@ -156,7 +157,43 @@ ivf_put_tuple(IvfBuild *build, int list, Size size)
 	tuplesort_puttupleslot(build->sort, build->slot);
 }
 
-/* code and record of a row */
+/* start a tuple: head and words of filters; returns where the rest goes */
+static uint8 *
+put_head(IvfBuild *build, const IvfTuple *head, const uint64 *keys)
+{
+	uint8	   *at = build->tuple + VARHDRSZ;
+	Size		keys_size = sizeof(uint64) * build->index.list.nwords;
+
+	memcpy(at, head, sizeof(IvfTuple));
+	if (keys_size > 0)
+		memcpy(at + sizeof(IvfTuple), keys, keys_size);
+	return at + sizeof(IvfTuple) + keys_size;
+}
+
+/*
+ * ivf_put_row
+ *		Give a row to the buckets or the sort.
+ */
+void
+ivf_put_row(IvfBuild *build, int list, const IvfRow *row, float distance)
+{
+	Size		code = row->code != NULL ? build->index.list.row_bytes : 0;
+	IvfTuple	head;
+	uint8	   *at;
+
+	memset(&head, 0, sizeof(head));
+	head.tid = row->tid;
+	head.distance = distance;
+	head.record_bytes = (uint32) row->record_bytes;
+	at = put_head(build, &head, row->keys);
+	if (code > 0)
+		memcpy(at, row->code, code);
+	if (row->record_bytes > 0)
+		memcpy(at + code, row->record, row->record_bytes);
+	put_tuple(build, list, at + code + row->record_bytes);
+}
+
+/* code and record of a row of the batch, made where they are to be */
 static void
 put_row(IvfBuild *build, int i)
 {
@@ -164,12 +201,14 @@ put_row(IvfBuild *build, int i)
 	int			dim = index->params.dim;
 	int			list = build->lists[i];
 	IvfTuple	head;
-	uint8	   *at = build->tuple + VARHDRSZ + sizeof(IvfTuple);
+	const uint64 *keys = build->keys + (Size) i * index->list.nwords;
+	uint8	   *at;
 	Size		code = index->list.row_bytes;
 	Size		record;
 
 	memset(&head, 0, sizeof(head));
 	head.tid = build->tids[i];
+	at = put_head(build, &head, keys);
 	if (build->centroids.centers != NULL)
 	{
 		const float *center = build->centroids.centers + (Size) list * dim;
@@ -186,8 +225,8 @@ put_row(IvfBuild *build, int i)
 	}
 	record = ivf_record(index, build->plains[i], build->nav, at + code);
 	head.record_bytes = (uint32) record;
-	memcpy(build->tuple + VARHDRSZ, &head, sizeof(head));
-	ivf_put_tuple(build, list, sizeof(IvfTuple) + code + record);
+	put_head(build, &head, keys);
+	put_tuple(build, list, at + code + record);
 }
 
 /* place and sort the rows gathered */
@@ -214,14 +253,11 @@ end_batch(IvfBuild *build)
 
 /* a row without a distance to anything has no code and no record */
 static void
-put_undefined(IvfBuild *build, ItemPointer tid)
+put_undefined(IvfBuild *build, ItemPointer tid, const uint64 *keys)
 {
-	IvfTuple	head;
+	IvfRow		row = {.tid = *tid, .keys = keys};
 
-	memset(&head, 0, sizeof(head));
-	head.tid = *tid;
-	memcpy(build->tuple + VARHDRSZ, &head, sizeof(head));
-	ivf_put_tuple(build, UNDEFINED_LIST(build), sizeof(IvfTuple));
+	ivf_put_row(build, UNDEFINED_LIST(build), &row, 0);
 	pg_atomic_fetch_add_u64(&build->shared->rows_indexed, 1);
 }
 
@@ -234,6 +270,7 @@ build_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive
 	MemoryContext old;
 	struct varlena *plain;
 	struct varlena *copy;
+	uint64	   *keys = build->keys + (Size) build->nbatch * build->index.list.nwords;
 
 	if (isnull[0])
 		return;
@@ -244,8 +281,10 @@ build_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("expected %d dimensions, not %d", build->index.params.dim,
 						metric->type->dim(plain))));
+	if (build->index.filters != NULL)
+		filter_encode(build->index.filters, values, isnull, keys);
 	if (!metric->is_defined(plain))
-		put_undefined(build, tid);
+		put_undefined(build, tid, keys);
 	else
 	{
 		/* it may still lie in the table's page */

@@ -33,7 +33,7 @@
 typedef struct Stored
 {
 	int32		list;
-	uint32		size;			/* of IvfTuple, code and record; MAXALIGN'd in the file */
+	uint32		size;			/* of IvfTuple and what follows; MAXALIGN'd in the file */
 	Size		next;			/* where the next one is, 0: none */
 } Stored;
 
@@ -87,7 +87,8 @@ ivf_buckets_choose(IvfBuild *build, int participants)
 {
 	Size		record = build->index.list.ends ? build->value_mean : build->index.list.record_size;
 	double		bytes = build->most_rows *
-		(sizeof(Stored) + sizeof(IvfTuple) + build->index.list.row_bytes + record);
+		(sizeof(Stored) + sizeof(IvfTuple) + sizeof(uint64) * build->index.list.nwords +
+		 build->index.list.row_bytes + record);
 	double		memory = build->shared->memory * 1024.0;
 	double		n = ceil(2 * bytes / memory);
 
@@ -297,6 +298,8 @@ add_row(Bucket *bucket, IvfListWrite *list, const Stored *stored)
 	if (stored->list < bucket->build->centroids.nlists)
 		record = head.record_bytes;
 	row.tid = head.tid;
+	row.keys = (const uint64 *) (const void *) at;
+	at += sizeof(uint64) * index->list.nwords;
 	row.code = at;
 	row.record = at + code;
 	row.record_bytes = record;

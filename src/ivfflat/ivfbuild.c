@@ -174,6 +174,7 @@ begin_build(Relation heap, Relation rel, IndexInfo *info, QuantConfig *config)
 	build->leader = true;
 	build->limit = (Size) maintenance_work_mem * 1024;
 	build->index.metric = am_metric(rel);
+	build->index.filters = filter_open(rel, build->context);
 	ivf_choose_params(rel, build->index.metric, &build->index.params, config);
 	ivf_finish_params(&build->index);
 	return build;

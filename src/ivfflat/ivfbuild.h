@@ -114,10 +114,11 @@ typedef struct IvfBuild
 	int32_t    *lists;
 	void	   *place_scratch;
 	float	   *nav;
-	uint8	   *tuple;			/* IvfTuple, code, record */
+	uint64	   *keys;			/* batch_rows * nwords, and one row more */
+	uint8	   *tuple;			/* IvfTuple, keys, code, record */
 } IvfBuild;
 
-/* what is kept by list: this, then code, then record */
+/* what is kept by list: this, then words of filters, then code, then record */
 typedef struct IvfTuple
 {
 	ItemPointerData tid;
@@ -129,7 +130,9 @@ typedef struct IvfTuple
 static inline Size
 ivf_tuple_size(const IvfBuild *build)
 {
-	return sizeof(IvfTuple) + build->index.list.row_bytes + build->index.list.record_size;
+	const IvfShape *list = &build->index.list;
+
+	return sizeof(IvfTuple) + sizeof(uint64) * list->nwords + list->row_bytes + list->record_size;
 }
 
 /* a list that is being written */
@@ -148,7 +151,7 @@ typedef struct IvfSorted
 	int			list;			/* INT_MAX: no more rows */
 	IvfTuple	head;
 	IvfRow		row;
-	uint8	   *room;			/* aligned copy of code and record */
+	uint8	   *room;			/* aligned copy of keys, code and record */
 	Size		room_size;
 } IvfSorted;
 
@@ -189,7 +192,7 @@ extern void ivf_attach(IvfBuild *build, void *memory);
 /* ivfassign.c */
 extern void ivf_sort_begin(IvfBuild *build, int memory);
 extern void ivf_assign_begin(IvfBuild *build);
-extern void ivf_put_tuple(IvfBuild *build, int list, Size size);
+extern void ivf_put_row(IvfBuild *build, int list, const IvfRow *row, float distance);
 extern int	ivf_place_value(const IvfBuild *build, const struct varlena *plain);
 extern void ivf_assign_scan(IvfBuild *build, struct TableScanDescData *scan);
 

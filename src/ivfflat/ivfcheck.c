@@ -215,6 +215,28 @@ claim_list(IvfCheck *check, const IvfShape *shape, BlockNumber from, BlockNumber
 
 /*--- rows of list pages --------------------------------------------------*/
 
+/* a row: its address is L6's and the heap's; F5: words of filter columns are ones */
+static void
+check_row(IvfCheck *check, const IvfShape *shape, BlockNumber blkno, int place)
+{
+	Page		page = (Page) check->list_page;
+	uint64		keys[INDEX_MAX_KEYS];
+
+	ivf_keys_get(shape, page, place, keys);
+	am_report_row(check->report, &ivf_list_tids(shape, page)[place], keys, shape->nwords);
+	if (shape->nwords == 0)
+		return;
+	if (keys[0] >> (shape->nwords - 1) != 0)
+		am_report(check->report, "F5", blkno, "place %d has NULLs of columns that there are not",
+				  place);
+	for (int i = 1; i < shape->nwords; i++)
+	{
+		if ((keys[0] >> (i - 1) & 1) != 0 && keys[i] != 0)
+			am_report(check->report, "F5", blkno, "place %d has a word for a NULL, of column %d",
+					  place, i + 1);
+	}
+}
+
 /* L1: what is counted and not cleared is a row; L2: cleared ones are as many as counted */
 static void
 check_tids(IvfCheck *check, const IvfShape *shape, BlockNumber blkno)
@@ -235,7 +257,7 @@ check_tids(IvfCheck *check, const IvfShape *shape, BlockNumber blkno)
 			am_report(check->report, "L1", blkno, "place %d has the row (%u,%u)", i, block,
 					  offset);
 		else
-			am_report_tid(check->report, &tids[i]);
+			check_row(check, shape, blkno, i);
 	}
 	if (cleared != head->ncleared)
 		am_report(check->report, "L2", blkno, "%d places are cleared, %d are counted", cleared,

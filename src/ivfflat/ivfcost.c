@@ -46,6 +46,12 @@
 /* records read before the first row can be returned */
 #define FIRST_RECORDS		40.0
 
+/* rows that qualify and are read before the first is returned, about */
+#define ENOUGH_ROWS			400
+
+/* testing the words of filter columns, by row and column */
+#define FILTER_OPERATORS	0.1
+
 /* what the estimate is made from */
 typedef struct Shape
 {
@@ -60,6 +66,8 @@ typedef struct Shape
 	double		record_pages;
 	double		page_cost;		/* of one page, cached or not */
 	bool		recheck;		/* rows are returned by lower bounds */
+	double		words;			/* of filter columns that are tested */
+	double		part;			/* of the rows that qualify */
 } Shape;
 
 /* from the catalogs and the settings */
@@ -104,6 +112,8 @@ shape_of_index(Oid indexoid, Shape *shape)
 			shape->row_pages = (dim * sizeof(float) + 20) / BLCKSZ;
 			shape->record_operators = shape->record_pages = 0;
 	}
+	shape->row_pages += sizeof(uint64) * (double) (rel->rd_att->natts > 1 ? rel->rd_att->natts : 0)
+		/ BLCKSZ;
 	index_close(rel, NoLock);
 }
 
@@ -136,8 +146,30 @@ static double
 lists_cost(const Shape *shape, double lists)
 {
 	double		rows = shape->rows / shape->lists * lists;
+	double		blocks = 1 - pow(1 - shape->part, IVF_BLOCK_ROWS);	/* with any row */
 
-	return cost_of(shape, lists + rows * shape->row_pages, rows * shape->row_operators);
+	return cost_of(shape, lists + rows * shape->row_pages,
+				   rows * (blocks * shape->row_operators + shape->words * FILTER_OPERATORS));
+}
+
+/* lists of the first stage: as many as it takes for enough rows that qualify */
+static double
+first_lists(const Shape *shape)
+{
+	double		rows = shape->rows / shape->lists * shape->part;
+
+	if (shape->words == 0 || ivf_iterative_scan == IVF_ITERATIVE_OFF)
+		return shape->probes;
+	return Min(shape->lists, Max(shape->probes, ENOUGH_ROWS / Max(rows, 1e-6)));
+}
+
+/* no plan, or the last resort */
+static void
+never(IndexPath *path, Cost *startup, Cost *total)
+{
+	*startup = NEVER;
+	*total = NEVER;
+	path_disable_compat(&path->path, 2);
 }
 
 /*
@@ -155,16 +187,15 @@ ivfcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_co
 	Shape		shape = {0};
 	double		first;
 	double		records;
+	double		rows;
 
-	if (path->indexorderbys == NIL)
+	if (path->indexorderbys == NIL || am_asks_for_vector(path))
 	{
-		/* it orders and cannot filter */
-		*startup = NEVER;
-		*total = NEVER;
+		/* rows whose vector is NULL are not in it, and without order it reads all */
+		never(path, startup, total);
 		*selectivity = 0;
 		*correlation = 0;
 		*pages = 0;
-		path_disable_compat(&path->path, 2);
 		return;
 	}
 
@@ -174,17 +205,20 @@ ivfcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_co
 	shape.pages = Max(path->indexinfo->pages, 1);
 	shape.page_cost = page_cost(path->indexinfo->reltablespace, shape.pages, loop_count);
 	shape_of_index(path->indexinfo->indexoid, &shape);
+	shape.words = list_length(path->indexclauses);
+	shape.part = shape.words > 0 ? costs.indexSelectivity : 1;
+	shape.probes = first_lists(&shape);
 
 	first = (QUERY_OPERATORS + shape.lists * shape.center_operators) * cpu_operator_cost +
 		lists_cost(&shape, shape.probes);
-	records = Min(FIRST_RECORDS, shape.rows / shape.lists * shape.probes);
+	records = Min(FIRST_RECORDS, shape.rows * shape.part / shape.lists * shape.probes);
 	first += cost_of(&shape, records * shape.record_pages, records * shape.record_operators);
 
+	rows = shape.rows * shape.part;
 	*startup = costs.indexStartupCost + first;
 	*total = costs.indexStartupCost + first + PASSES * lists_cost(&shape, shape.lists) +
-		cost_of(&shape, shape.rows * shape.record_pages, shape.rows * shape.record_operators) +
-		shape.rows * (cpu_index_tuple_cost +
-					  2 * log2(Max(shape.rows, 2)) * cpu_operator_cost);
+		cost_of(&shape, rows * shape.record_pages, rows * shape.record_operators) +
+		rows * (cpu_index_tuple_cost + 2 * log2(Max(rows, 2)) * cpu_operator_cost);
 	/* rows that wait in the executor's queue lose the address that locks need */
 	if (shape.recheck && root->parse->rowMarks != NIL)
 	{

@@ -95,6 +95,7 @@ ivf_init(void)
 {
 	init_options();
 	ivf_check_init();
+	am_register_restrict(ivfgettuple, ivf_restrict);
 	DefineCustomIntVariable("ivfflat.probes",
 							"Sets how many lists a scan of an ivfflat index reads at first.",
 							"More find more of the nearest rows and take longer; 0 takes the "
@@ -159,7 +160,7 @@ ivfproperty(Oid index, int attno, IndexAMProperty property, const char *name, bo
 {
 	if (property != AMPROP_DISTANCE_ORDERABLE || attno == 0)
 		return false;
-	*result = true;
+	*result = attno == 1;
 	*isnull = false;
 	return true;
 }
@@ -170,7 +171,10 @@ static const IndexAmRoutine ivf_routine = {
 	.amstrategies = IVF_NSTRATEGIES,
 	.amsupport = IVF_NPROCS,
 	.amcanorderbyop = true,
+	.amcanmulticol = true,
 	.amoptionalkey = true,
+	.amsearcharray = true,
+	.amsearchnulls = true,
 	.amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL,
 	VEC_AM_ROUTINE_COMPAT
 	.ambuild = ivfbuild,

@@ -227,7 +227,7 @@ ivf_new_page(Relation rel)
 
 /*
  * ivf_shapes
- *		The three shapes of an index whose parameters are known.
+ *		The three shapes of an index whose parameters and filters are known.
  */
 void
 ivf_shapes(IvfIndex *index)
@@ -235,17 +235,19 @@ ivf_shapes(IvfIndex *index)
 	const IvfParams *params = &index->params;
 	const VecTypeOps *type = index->metric->type;
 	bool		floats = params->space == IVF_SPACE_FLOAT;
+	int			nwords = index->filters ? index->filters->nwords : 0;
 	bool		ends = params->quantizer == LIST_NONE && !type->fixed_size;
 	Size		record = ends ? MAXALIGN(type->size(params->dim)) : params->record_size;
 	Size		centroid = sizeof(IvfListRecord) +
 		(floats ? sizeof(float) * params->dim : MAXALIGN(type->size(params->dim)));
 
 	ivf_shape(&index->list, IVF_PAGE_LIST, (ListQuantizer) params->quantizer,
-			  ivf_row_bytes((ListQuantizer) params->quantizer, params->dim), record, ends);
+			  ivf_row_bytes((ListQuantizer) params->quantizer, params->dim), record, ends,
+			  nwords);
 	ivf_shape(&index->part, IVF_PAGE_PART, floats ? LIST_RABITQ : LIST_NONE,
 			  ivf_row_bytes(floats ? LIST_RABITQ : LIST_NONE, params->dim), centroid,
-			  !floats);
-	ivf_shape(&index->undefined, IVF_PAGE_LIST, LIST_NONE, 0, 0, false);
+			  !floats, 0);
+	ivf_shape(&index->undefined, IVF_PAGE_LIST, LIST_NONE, 0, 0, false, nwords);
 	index->undefined.undefined = true;
 }
 
@@ -344,6 +346,7 @@ load_index(Relation rel, const IvfMetaPageData *meta)
 	index->cached.context = context;
 	index->metric = am_metric(rel);
 	index->params = meta->params;
+	index->filters = filter_open(rel, context);
 	if (!params_ok(&index->params, index->metric))
 		am_corrupt(rel, 0, "The metapage has impossible parameters.");
 	ivf_shapes(index);

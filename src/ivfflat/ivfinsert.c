@@ -18,9 +18,9 @@
 /* a row without a distance to anything */
 static void
 insert_undefined(Relation rel, const IvfIndex *index, const IvfDirectory *directory,
-				 ItemPointer tid)
+				 const uint64 *keys, ItemPointer tid)
 {
-	IvfRow		row = {.tid = *tid};
+	IvfRow		row = {.tid = *tid, .keys = keys};
 
 	if (!BlockNumberIsValid(directory->undefined_first))
 		elog(ERROR, "index \"%s\" has no list for values without a distance",
@@ -66,23 +66,23 @@ find_list(Relation rel, const IvfIndex *index, IvfDirectory *directory, const Iv
 
 /*
  * ivf_insert_value
- *		Put a row into the nearest list, in the current memory context, which the
- *		caller resets.
+ *		Put a row, with the words of its filter columns, into the nearest list, in
+ *		the current memory context, which the caller resets.
  *
  * The caller holds the gate since before the directory was opened.
  */
 void
 ivf_insert_value(Relation rel, const IvfIndex *index, IvfDirectory *directory,
-				 const IvfValue *value, ItemPointer tid)
+				 const IvfValue *value, const uint64 *keys, ItemPointer tid)
 {
-	IvfRow		row = {.tid = *tid};
+	IvfRow		row = {.tid = *tid, .keys = keys};
 	float	   *scratch = NULL;
 	uint8	   *record;
 	IvfNear		near;
 
 	if (!value->defined)
 	{
-		insert_undefined(rel, index, directory, tid);
+		insert_undefined(rel, index, directory, keys, tid);
 		return;
 	}
 	row.code = find_list(rel, index, directory, value, &near);
@@ -107,6 +107,7 @@ ivfinsert(Relation rel, Datum *values, bool *isnull, ItemPointer tid, Relation h
 	IvfDirectory *directory;
 	IvfIndex   *index;
 	IvfValue	value;
+	uint64	   *keys = NULL;
 
 	if (isnull[0])
 		return false;
@@ -122,7 +123,12 @@ ivfinsert(Relation rel, Datum *values, bool *isnull, ItemPointer tid, Relation h
 	LockPage(rel, IVF_GATE_BLOCK, ShareLock);
 	index = ivf_open(rel, &directory);
 	ivf_value(index, values[0], &value);
-	ivf_insert_value(rel, index, directory, &value, tid);
+	if (index->filters != NULL)
+	{
+		keys = palloc(sizeof(uint64) * index->filters->nwords);
+		filter_encode(index->filters, values, isnull, keys);
+	}
+	ivf_insert_value(rel, index, directory, &value, keys, tid);
 	UnlockPage(rel, IVF_GATE_BLOCK, ShareLock);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(context);

@@ -120,6 +120,7 @@ vecext_ivf_build_worker(dsm_segment *seg, shm_toc *toc)
 	build->parallel = true;
 	build->participant = ParallelWorkerNumber + 1;
 	build->index.metric = am_metric(build->rel);
+	build->index.filters = filter_open(build->rel, build->context);
 	build->index.params = shared->params;
 	ivf_finish_params(&build->index);
 	if (model != NULL)

@@ -232,7 +232,9 @@ read_list_page(IvfScan *so, const IvfShape *shape, BlockNumber blkno, uint32 id)
 /* the list page whose rows are looked at */
 typedef struct Current
 {
-	const ListPlace *place;		/* codes: where the query stands to the list */
+	ListPlace  *place;			/* codes: where the query stands to the list */
+	const IvfNear *near;		/* the list */
+	bool		placed;			/* place is set */
 	Buffer		buffer;			/* locked, or invalid once there is a copy */
 	BlockNumber blkno;
 	IvfListCopy *copy;			/* NULL until it is needed */
@@ -257,7 +259,8 @@ copy_page(IvfScan *so, Current *current)
 
 /* keep a row if it is wanted */
 static void
-take_row(IvfScan *so, Current *current, int place, double key, const ItemPointerData *tid)
+take_row(IvfScan *so, Current *current, int place, bool recheck, double key,
+		 const ItemPointerData *tid)
 {
 	IvfFound	found;
 
@@ -265,7 +268,8 @@ take_row(IvfScan *so, Current *current, int place, double key, const ItemPointer
 		return;
 	found.key = isnan(key) ? -INFINITY : key;
 	found.blkno = current->blkno;
-	found.place = (uint16) place;
+	found.place = place;
+	found.recheck = recheck;
 	found.tid = *tid;
 	if (!wanted(so, &found))
 		return;
@@ -277,22 +281,46 @@ take_row(IvfScan *so, Current *current, int place, double key, const ItemPointer
 	add_found(so, &found);
 }
 
-/* rows of a block that codes do not rule out */
+/* where the query stands to the list, before the first of its codes is read */
 static void
-take_block(IvfScan *so, Current *current, const uint8 *block, int first, int n,
+place_query(IvfScan *so, Current *current)
+{
+	Size		size;
+	const uint8 *record;
+
+	if (current->placed)
+		return;
+	record = ivf_list_record(so->index, so->directory, so->rel, current->near->list,
+							 so->lists.room, &size);
+	list_place(so->list_query, (const float *) (record + sizeof(IvfListRecord)), so->epsilon,
+			   current->place);
+	current->placed = true;
+}
+
+/* rows of block number "number" that qualify and that codes do not rule out */
+static void
+take_block(IvfScan *so, Current *current, const uint8 *block, int number, int n,
 		   const ItemPointerData *tids)
 {
 	float		estimate[LIST_BLOCK];
 	float		lower[LIST_BLOCK];
-	uint32		mask = list_scan(so->list_query, current->place, threshold(so), IvfBlockCodes(block),
-								 IvfBlockTerms(block), n, estimate, lower);
+	int			first = number * LIST_BLOCK;
+	uint32		mask;
 
+	mask = list_scan(so->list_query, current->place, threshold(so), IvfBlockCodes(block),
+					 IvfBlockTerms(block), n, estimate, lower);
+	if (so->restriction != NULL)
+		so->restriction->distances += n;
+	if (so->selective)
+		ivf_enough_rows(&so->enough, current->place->distance, estimate, so->pass[number]);
+	mask &= so->pass[number];
 	while (mask != 0)
 	{
 		int			i = pg_rightmost_one_pos32(mask);
 
 		mask &= mask - 1;
-		take_row(so, current, first + i, lower[i], &tids[first + i]);
+		take_row(so, current, first + i, (so->maybe[number] >> i & 1) != 0, lower[i],
+				 &tids[first + i]);
 	}
 }
 
@@ -304,9 +332,12 @@ take_blocks(IvfScan *so, Current *current)
 	Page		page = BufferGetPage(current->buffer);
 	int			nrows = ivf_list_head(page)->nrows;
 
-	for (int i = 0; i < nrows; i += LIST_BLOCK)
-		take_block(so, current, ivf_list_block(shape, page, i / LIST_BLOCK), i,
-				   Min(nrows - i, LIST_BLOCK), ivf_list_tids(shape, page));
+	for (int i = 0; i * LIST_BLOCK < nrows; i++)
+	{
+		if (so->pass[i] != 0)
+			take_block(so, current, ivf_list_block(shape, page, i), i,
+					   Min(nrows - i * LIST_BLOCK, LIST_BLOCK), ivf_list_tids(shape, page));
+	}
 }
 
 /* let go of the page, with all that is needed of it copied */
@@ -329,10 +360,12 @@ take_far_blocks(IvfScan *so, Current *current)
 {
 	int			nrows = current->copy->nrows;
 
-	for (int i = 0; i < nrows; i += LIST_BLOCK)
+	for (int i = 0; i * LIST_BLOCK < nrows; i++)
 	{
-		ivf_read_block(so->rel, &so->index->list, current->copy, i / LIST_BLOCK, so->block);
-		take_block(so, current, so->block, i, Min(nrows - i, LIST_BLOCK), so->tids);
+		if (so->pass[i] == 0)
+			continue;
+		ivf_read_block(so->rel, &so->index->list, current->copy, i, so->block);
+		take_block(so, current, so->block, i, Min(nrows - i * LIST_BLOCK, LIST_BLOCK), so->tids);
 	}
 }
 
@@ -369,9 +402,12 @@ take_records(IvfScan *so, Current *current)
 		Size		size = ivf_record_bytes(shape, copy->ends, i);
 		double		distance;
 
-		if (!ItemPointerIsValid(&so->tids[i]))
+		if (!ItemPointerIsValid(&so->tids[i]) ||
+			(so->pass[i / IVF_BLOCK_ROWS] >> i % IVF_BLOCK_ROWS & 1) == 0)
 			continue;
 		CHECK_FOR_INTERRUPTS();
+		if (so->restriction != NULL)
+			so->restriction->distances++;
 		if (BufferIsValid(buffer) && start / IVF_PAGE_ROOM != number)
 		{
 			UnlockReleaseBuffer(buffer);
@@ -399,10 +435,29 @@ take_records(IvfScan *so, Current *current)
 			ivf_read_record(so->rel, shape, copy, i, so->record);
 			distance = record_distance(so, so->record, size);
 		}
-		take_row(so, current, i, isnan(distance) ? INFINITY : distance, &so->tids[i]);
+		take_row(so, current, i, (so->maybe[i / IVF_BLOCK_ROWS] >> i % IVF_BLOCK_ROWS & 1) != 0,
+				 isnan(distance) ? INFINITY : distance, &so->tids[i]);
 	}
 	if (BufferIsValid(buffer))
 		UnlockReleaseBuffer(buffer);
+}
+
+/* rows of a locked list page, some of which qualify; it may be released */
+static void
+take_page(IvfScan *so, Current *current)
+{
+	bool		inline_blocks = so->codes && so->index->list.inline_blocks;
+
+	if (!inline_blocks)
+		release_page(so, current);
+	if (so->codes)
+		place_query(so, current);
+	if (inline_blocks)
+		take_blocks(so, current);
+	else if (so->codes)
+		take_far_blocks(so, current);
+	else
+		take_records(so, current);
 }
 
 /* all list pages of a list */
@@ -412,52 +467,38 @@ read_list(IvfScan *so, const IvfNear *near)
 	ListPlace	place;
 	BlockNumber blkno = near->first;
 	BlockNumber steps = 0;
+	Current		current = {.place = &place, .near = near};
+	int			n;
 
-	if (so->codes)
-	{
-		Size		size;
-		const uint8 *record = ivf_list_record(so->index, so->directory, so->rel, near->list,
-											  so->lists.room, &size);
-
-		list_place(so->list_query, (const float *) (record + sizeof(IvfListRecord)), so->epsilon,
-				   &place);
-	}
 	while (BlockNumberIsValid(blkno))
 	{
-		Current		current = {.place = &place, .blkno = blkno};
-
 		CHECK_FOR_INTERRUPTS();
 		if (!am_block_exists(so->rel, steps++))
 			am_corrupt(so->rel, blkno, "A chain of list pages has no end.");
+		current.blkno = blkno;
 		current.buffer = read_list_page(so, &so->index->list, blkno, near->id);
 		blkno = ivf_list_head(BufferGetPage(current.buffer))->next;
-		if (so->codes && so->index->list.inline_blocks)
-			take_blocks(so, &current);
-		else
-		{
-			release_page(so, &current);
-			if (so->codes)
-				take_far_blocks(so, &current);
-			else
-				take_records(so, &current);
-		}
+		n = ivf_qualifying(so, &so->index->list, BufferGetPage(current.buffer));
+		so->qualified += n;
+		if (n > 0)
+			take_page(so, &current);
 		if (BufferIsValid(current.buffer))
 			UnlockReleaseBuffer(current.buffer);
 		if (current.copy != NULL && !current.added)
 			pfree(current.copy);
+		current.copy = NULL;
+		current.added = false;
 		if (so->npages > 2 * (uint32) so->keep)
 			drop_pages(so);
 	}
 }
 
 /*
- * ivf_pass
- *		Read the lists of the stage; so->found has the nearest rows behind
- *		so->cut afterwards, and so->full says whether there are more, behind
- *		so->limit.
+ * ivf_pass_begin
+ *		Begin to read the lists of a stage.
  */
 void
-ivf_pass(IvfScan *so)
+ivf_pass_begin(IvfScan *so)
 {
 	MemoryContextReset(so->pass_context);
 	so->npages = 0;
@@ -465,12 +506,33 @@ ivf_pass(IvfScan *so)
 	so->nsorted = 0;
 	so->next = 0;
 	so->full = false;
-	for (int i = so->first_list; i < so->end_list; i++)
+	so->qualified = 0;
+	memset(&so->enough, 0, sizeof(so->enough));
+}
+
+/*
+ * ivf_pass_lists
+ *		Read ranked lists from "first" on to before "end".
+ */
+void
+ivf_pass_lists(IvfScan *so, int first, int end)
+{
+	for (int i = first; i < end; i++)
 	{
-		if (i + READ_AHEAD < so->end_list)
+		if (i + READ_AHEAD < end)
 			prefetch(so, so->ranked[i + READ_AHEAD].first);
 		read_list(so, &so->ranked[i]);
 	}
+}
+
+/*
+ * ivf_pass_end
+ *		so->found has the nearest rows behind so->cut afterwards, and so->full says
+ *		whether there are more, behind so->limit.
+ */
+void
+ivf_pass_end(IvfScan *so)
+{
 	if (so->nfound > so->keep)
 		drop_far(so);
 }
@@ -561,6 +623,7 @@ ivf_refine(IvfScan *so, const IvfFound *found, IvfResult *result)
 	result->blkno = found->blkno;
 	result->place = found->place;
 	result->tid = found->tid;
+	result->recheck = found->recheck;
 	if (!so->codes)
 		result->distance = found->key;
 	else if (so->index->params.record_size == 0)

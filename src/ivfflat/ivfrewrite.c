@@ -177,7 +177,7 @@ copy_code(IvfStep *step, int place, uint8 *code)
 	ivf_block_get(shape, step->index->params.dim, block, place % IVF_BLOCK_ROWS, code);
 }
 
-/* make a row of the copied page anew: its code, its record, its distance */
+/* make a row of the copied page anew: its words, code, record, distance */
 static void
 make_row(IvfStep *step, const IvfRewrite *rewrite, const Taken *taken, int i, IvfRow *row,
 		 float *distance)
@@ -187,10 +187,13 @@ make_row(IvfStep *step, const IvfRewrite *rewrite, const Taken *taken, int i, Iv
 	int			place = taken->places[i];
 	Size		code_bytes = index->list.row_bytes;
 	uint8	   *code = palloc(Max(code_bytes, 1));
+	uint64	   *keys = palloc(sizeof(uint64) * (index->list.nwords + 1));
 	const float *nav = taken->nav + (Size) i * dim;
 	const float *center;
 
+	ivf_keys_get(&index->list, (Page) step->page, place, keys);
 	row->tid = ivf_list_tids(&index->list, (Page) step->page)[place];
+	row->keys = keys;
 	row->code = code_bytes > 0 ? code : NULL;
 	row->record = step->record;
 	row->record_bytes = read_record(step, place);
@@ -208,26 +211,6 @@ make_row(IvfStep *step, const IvfRewrite *rewrite, const Taken *taken, int i, Iv
 	}
 	if (code_bytes > 0)
 		copy_code(step, place, code);
-}
-
-/* give a row to the sort */
-static void
-sort_row(IvfStep *step, int list, const IvfRow *row, float distance)
-{
-	IvfBuild   *build = &step->build;
-	Size		code = step->index->list.row_bytes;
-	uint8	   *at = build->tuple + VARHDRSZ;
-	IvfTuple	head;
-
-	memset(&head, 0, sizeof(head));
-	head.tid = row->tid;
-	head.distance = distance;
-	head.record_bytes = (uint32) row->record_bytes;
-	memcpy(at, &head, sizeof(head));
-	if (code > 0)
-		memcpy(at + sizeof(head), row->code, code);
-	memcpy(at + sizeof(head) + code, row->record, row->record_bytes);
-	ivf_put_tuple(build, list, sizeof(head) + code + row->record_bytes);
 }
 
 /*
@@ -257,7 +240,7 @@ take_page(IvfStep *step, const IvfRewrite *rewrite, bool sorting)
 		CHECK_FOR_INTERRUPTS();
 		make_row(step, rewrite, &taken, i, &row, &distance);
 		if (sorting)
-			sort_row(step, list, &row, distance);
+			ivf_put_row(&step->build, list, &row, distance);
 		else
 			ivf_append(step->rel, step->index, &step->index->list, step->records[list].first,
 					   step->records[list].id, &row);

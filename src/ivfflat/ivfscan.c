@@ -25,6 +25,9 @@
 #define FIRST_KEEP		128
 #define KEEP_FACTOR		8
 
+/* where there are conditions so many times the lists are ranked that are read */
+#define RANK_AHEAD		4
+
 /*
  * Spreads taken off a code's estimate.  At 1.9, RaBitQ's own, one of a hundred
  * true neighbors comes too late for its place; at 3 a fifth more records are
@@ -137,22 +140,55 @@ rank_lists(IvfScan *so, int wanted, int end)
 	MemoryContextSwitchTo(old);
 }
 
+/* rank lists up to "end", if there are so many; returns how far the stage can go */
+static int
+ranked_to(IvfScan *so, int64 end)
+{
+	int			most = (int) Min(end, so->max_lists);
+	int			ahead = (int) Min((int64) most * (so->selective ? RANK_AHEAD : 1),
+								  so->directory->nlists);
+
+	if (most > so->nranked)
+		rank_lists(so, ahead, ahead);
+	if (most > so->nranked)
+		rank_lists(so, (int) so->directory->nlists, most);
+	return Min(most, so->nranked);
+}
+
+/* add lists to the stage, unless it has enough */
+static bool
+add_lists(IvfScan *so)
+{
+	int			end;
+
+	if (!so->selective)
+		return false;
+	end = ranked_to(so, (int64) so->end_list +
+					ivf_enough_step(so, so->end_list - so->first_list));
+	if (end == so->end_list || ivf_enough(so, end))
+		return false;
+	so->end_list = end;
+	return true;
+}
+
 /* begin a stage of so many lists; false if there are none */
 static bool
 start_stage(IvfScan *so, int nlists)
 {
-	int			end = Min(so->end_list + nlists, so->max_lists);
+	int			done = so->end_list;
 
-	if (end > so->nranked)
-		rank_lists(so, end, end);
-	if (end > so->nranked)
-		rank_lists(so, (int) so->directory->nlists, end);
-	so->first_list = so->end_list;
-	so->end_list = Min(end, so->nranked);
-	if (so->first_list == so->end_list)
+	so->first_list = done;
+	so->end_list = ranked_to(so, (int64) so->end_list + nlists);
+	if (so->end_list == done)
 		return false;
 	so->has_cut = false;
-	ivf_pass(so);
+	ivf_pass_begin(so);
+	do
+	{
+		ivf_pass_lists(so, done, so->end_list);
+		done = so->end_list;
+	} while (add_lists(so));
+	ivf_pass_end(so);
 	return true;
 }
 
@@ -163,7 +199,9 @@ next_pass(IvfScan *so)
 	so->cut = so->limit;
 	so->has_cut = true;
 	set_keep(so, so->keep > INT_MAX / 2 / KEEP_FACTOR ? so->keep : so->keep * KEEP_FACTOR);
-	ivf_pass(so);
+	ivf_pass_begin(so);
+	ivf_pass_lists(so, so->first_list, so->end_list);
+	ivf_pass_end(so);
 }
 
 /* can no row that is not refined yet come before the top of the heap? */
@@ -203,6 +241,8 @@ static void
 end_lists(IvfScan *so)
 {
 	so->phase = IVF_SCAN_LATE;
+	if (so->restriction != NULL && so->end_list < (int) so->directory->nlists)
+		so->restriction->gave_up = true;
 	if (so->late.n > 0)
 		qsort(so->late.rows, so->late.n, sizeof(IvfResult), compare_results);
 }
@@ -233,6 +273,18 @@ next_of_lists(IvfScan *so, IvfResult *result)
 
 /*--- rows without a distance ---------------------------------------------*/
 
+/* forget the rows of the copied page that do not qualify */
+static void
+drop_unqualified(IvfScan *so, Page page)
+{
+	ivf_qualifying(so, so->chain_shape, page);
+	for (int i = 0; i < so->ntids; i++)
+	{
+		if ((so->pass[i / IVF_BLOCK_ROWS] >> i % IVF_BLOCK_ROWS & 1) == 0)
+			ItemPointerSetInvalid(&so->tids[i]);
+	}
+}
+
 /* begin to read chains of a shape as they lie */
 static void
 start_chain(IvfScan *so, const IvfShape *shape, BlockNumber first, uint32 id)
@@ -261,12 +313,10 @@ next_chain_page(IvfScan *so)
 	if (!ivf_list_ok(so->chain_shape, page))
 		am_corrupt(so->rel, so->next_block, "The counts of a list page do not agree.");
 	nrows = ivf_list_head(page)->nrows;
-	if (so->tids == NULL)
-		so->tids = MemoryContextAlloc(so->query_context, sizeof(ItemPointerData) *
-									  Max(so->index->list.rows, so->index->undefined.rows));
 	memcpy(so->tids, ivf_list_tids(so->chain_shape, page), nrows * sizeof(ItemPointerData));
 	so->ntids = nrows;
 	so->next_tid = 0;
+	drop_unqualified(so, page);
 	so->next_block = ivf_list_head(page)->next;
 	UnlockReleaseBuffer(buffer);
 	return true;
@@ -280,7 +330,10 @@ next_of_chain(IvfScan *so, IvfResult *result)
 	{
 		while (so->next_tid < so->ntids)
 		{
-			result->tid = so->tids[so->next_tid++];
+			int			i = so->next_tid++;
+
+			result->tid = so->tids[i];
+			result->recheck = (so->maybe[i / IVF_BLOCK_ROWS] >> i % IVF_BLOCK_ROWS & 1) != 0;
 			if (ItemPointerIsValid(&result->tid))
 				return true;
 		}
@@ -501,12 +554,31 @@ set_passes(IvfScan *so)
 	so->epsilon = params->refine == REFINE_HEAP ? LIST_RIGOROUS : ROW_EPSILON;
 	so->most = (int) Min(Max(so->memory / (4 * sizeof(IvfFound)), 64), INT_MAX / 4);
 	set_keep(so, FIRST_KEEP);
-	so->tids = palloc(sizeof(ItemPointerData) * Max(shape->rows, so->index->undefined.rows));
+	if (so->mode != IVF_ITERATIVE_OFF && (so->filter != NULL || so->restriction != NULL))
+		so->selective = true;
 	so->record = palloc(MAXALIGN(shape->record_size + 1));
 	if (so->codes && !shape->inline_blocks)
 		so->block = palloc(shape->block_bytes);
 	so->phase = IVF_SCAN_LISTS;
 	start_stage(so, probes);
+}
+
+/* conditions on filter columns; memory for which rows qualify */
+static void
+set_filter(IndexScanDesc scan, IvfScan *so)
+{
+	int			rows = Max(so->index->list.rows, so->index->undefined.rows);
+	int			blocks = rows / IVF_BLOCK_ROWS + 1;
+
+	so->tids = palloc(sizeof(ItemPointerData) * rows);
+	so->pass = palloc(sizeof(uint32) * blocks);
+	so->maybe = palloc(sizeof(uint32) * blocks);
+	if (scan->numberOfKeys == 0)
+		return;
+	so->filter = filter_query(so->index->filters, scan->keyData, scan->numberOfKeys,
+							  CurrentMemoryContext);
+	if (so->filter->ntests == 0 && !so->filter->never)
+		so->filter = NULL;
 }
 
 /* take settings and value, open the index */
@@ -517,8 +589,10 @@ start_scan(IndexScanDesc scan, IvfScan *so)
 	double		memory = work_mem * 1024.0 * ivf_scan_mem_multiplier;
 	MemoryContext old;
 
-	if (scan->numberOfOrderBys != 1 || scan->numberOfKeys != 0)
-		elog(ERROR, "cannot scan ivfflat index without one ORDER BY");
+	if (scan->numberOfOrderBys != 1 || key->sk_attno != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot scan ivfflat index without one ORDER BY")));
 	if (scan->xs_snapshot != NULL && !IsMVCCSnapshot(scan->xs_snapshot))
 		elog(ERROR, "non-MVCC snapshots are not supported with ivfflat");
 
@@ -534,11 +608,14 @@ start_scan(IndexScanDesc scan, IvfScan *so)
 	old = MemoryContextSwitchTo(so->query_context);
 	so->index = ivf_open(so->rel, &so->directory);	/* pinned by the context */
 	am_make_buffers(&so->index->cached, &so->index->buffers, so->rel);
+	set_filter(scan, so);
 	set_query(so);
 	so->constant = so->isnull || !so->query.defined;
 	ivf_lists_init(&so->lists, so->index, so->directory, so->rel, so->list_query, so->query.plain,
 				   true);
-	if (so->constant)
+	if (so->filter != NULL && so->filter->never)
+		so->phase = IVF_SCAN_END;
+	else if (so->constant)
 	{
 		so->phase = IVF_SCAN_CONSTANT;
 		so->next_block = InvalidBlockNumber;
@@ -561,7 +638,7 @@ ivfgettuple(IndexScanDesc scan, ScanDirection dir)
 	IvfScan    *so = (IvfScan *) scan->opaque;
 	Oid			types[1] = {FLOAT8OID};
 	IndexOrderByDistance distance;
-	IvfResult	result;
+	IvfResult	result = {0};
 
 	Assert(ScanDirectionIsForward(dir));
 
@@ -575,11 +652,21 @@ ivfgettuple(IndexScanDesc scan, ScanDirection dir)
 	scan->xs_heaptid = result.tid;
 	if (!am_block_exists(scan->heapRelation, ItemPointerGetBlockNumber(&scan->xs_heaptid)))
 		am_corrupt(so->rel, InvalidBlockNumber, "A row is not in the table.");
-	scan->xs_recheck = false;
+	scan->xs_recheck = result.recheck;
 	distance.value = result.distance;
 	distance.isnull = false;
 	index_store_float8_orderby_distances(scan, types, &distance, so->recheck);
 	return true;
+}
+
+/*
+ * ivf_restrict
+ *		Let the scan about to start return only rows of a set; NULL: all rows.
+ */
+void
+ivf_restrict(IndexScanDesc scan, AmRestriction *restriction)
+{
+	((IvfScan *) scan->opaque)->restriction = restriction;
 }
 
 /*

@@ -20,7 +20,8 @@ typedef struct IvfFound
 	double		key;
 	BlockNumber blkno;			/* list page */
 	uint32		page;			/* its copy: number in IvfScan.pages */
-	uint16		place;
+	uint16		place:15;
+	uint16		recheck:1;		/* words of filter columns do not tell for sure */
 	ItemPointerData tid;
 } IvfFound;
 
@@ -31,6 +32,7 @@ typedef struct IvfResult
 	BlockNumber blkno;
 	uint16		place;
 	ItemPointerData tid;
+	bool		recheck;		/* the conditions on filter columns */
 } IvfResult;
 
 typedef struct IvfResults
@@ -39,6 +41,19 @@ typedef struct IvfResults
 	int			n;
 	int			room;
 } IvfResults;
+
+/* the nearest rows that say when lists are too far */
+#define IVF_ENOUGH_BEST		20
+
+/* distances of the rows of a stage that qualify */
+typedef struct IvfEnough
+{
+	double		rows;
+	double		sum;			/* of what they are beyond the centroid's */
+	double		squares;
+	int			nbest;
+	float		best[IVF_ENOUGH_BEST];	/* the least, in order */
+} IvfEnough;
 
 typedef enum IvfPhase
 {
@@ -75,6 +90,15 @@ typedef struct IvfScan
 	double		norm;			/* refine_query_norm() of these */
 	ListQuery  *list_query;		/* IVF_SPACE_FLOAT: ranks lists, estimates rows */
 	IvfLists	lists;
+
+	/* which rows are wanted */
+	FilterQuery *filter;		/* conditions on filter columns, or NULL */
+	AmRestriction *restriction; /* a set of rows, or NULL */
+	uint32	   *pass;			/* scratch: bits of the rows of a list page */
+	uint32	   *maybe;			/* of these, to be rechecked */
+	bool		selective;		/* stages read lists until rows that qualify are enough */
+	IvfEnough	enough;
+	double		qualified;		/* rows of the stage so far */
 
 	/* the stage */
 	int			max_lists;		/* read no more than this */
@@ -119,10 +143,19 @@ typedef struct IvfScan
 	int			next_tid;
 } IvfScan;
 
+/* ivffilter.c */
+extern int	ivf_qualifying(IvfScan *so, const IvfShape *shape, Page page);
+extern void ivf_enough_rows(IvfEnough *enough, float center, const float *estimate,
+							uint32 mask);
+extern int64 ivf_enough_step(const IvfScan *so, int lists);
+extern bool ivf_enough(const IvfScan *so, int end);
+
 /* ivfpass.c */
 extern int	ivf_found_cmp(const IvfFound *a, const IvfFound *b);
 extern int64 ivf_blocks_read(void);
-extern void ivf_pass(IvfScan *so);
+extern void ivf_pass_begin(IvfScan *so);
+extern void ivf_pass_lists(IvfScan *so, int first, int end);
+extern void ivf_pass_end(IvfScan *so);
 extern const IvfFound *ivf_next_found(IvfScan *so);
 extern void ivf_refine(IvfScan *so, const IvfFound *found, IvfResult *result);
 extern double ivf_found_bound(const IvfScan *so, const IvfFound *found);

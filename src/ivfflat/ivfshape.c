@@ -43,6 +43,8 @@ lay_out(IvfShape *shape, int rows)
 	shape->ends_offset = size;
 	if (shape->ends)
 		size += MAXALIGN(rows * sizeof(uint32));
+	shape->keys_offset = size;
+	size += TYPEALIGN(IVF_BLOCK_ROWS, rows) * shape->nwords * sizeof(uint64);
 	shape->blocks_offset = size;
 	if (shape->inline_blocks)
 		size += blocks;
@@ -67,13 +69,14 @@ fit(IvfShape *shape, int step, int most)
 /*
  * ivf_shape
  *		The shape of list pages whose rows have codes of row_bytes (0: none) and
- *		records of record_size (0: none), or of at most that if "ends".
+ *		records of record_size (0: none), or of at most that if "ends", and nwords
+ *		words of filter columns.
  *
  * Depends on nothing else, for it is part of the disk format.
  */
 void
 ivf_shape(IvfShape *shape, IvfPageKind kind, ListQuantizer quantizer, Size row_bytes,
-		  Size record_size, bool ends)
+		  Size record_size, bool ends, int nwords)
 {
 	int			step = row_bytes > 0 ? IVF_BLOCK_ROWS : 1;
 	int			most = row_bytes == 0 && record_size > 0 ? MAX_STREAM_ROWS : MAX_ROWS;
@@ -82,6 +85,7 @@ ivf_shape(IvfShape *shape, IvfPageKind kind, ListQuantizer quantizer, Size row_b
 	shape->kind = kind;
 	shape->quantizer = quantizer;
 	shape->ends = ends;
+	shape->nwords = nwords;
 	shape->record_size = record_size;
 	shape->row_bytes = row_bytes;
 	shape->block_bytes = row_bytes * IVF_BLOCK_ROWS;
@@ -108,6 +112,32 @@ ivf_list_init(Page page, const IvfShape *shape, uint32 id)
 	head->next = InvalidBlockNumber;
 	head->last = InvalidBlockNumber;
 	head->flags = shape->undefined ? IVF_LIST_UNDEFINED : 0;
+}
+
+/*
+ * ivf_keys_put
+ *		Put the words of a row into its place on a page.
+ */
+void
+ivf_keys_put(const IvfShape *shape, Page page, int place, const uint64 *keys)
+{
+	uint64	   *to = ivf_list_keys(shape, page, place / IVF_BLOCK_ROWS);
+
+	for (int i = 0; i < shape->nwords; i++)
+		to[i * IVF_BLOCK_ROWS + place % IVF_BLOCK_ROWS] = keys[i];
+}
+
+/*
+ * ivf_keys_get
+ *		The reverse.
+ */
+void
+ivf_keys_get(const IvfShape *shape, Page page, int place, uint64 *keys)
+{
+	const uint64 *from = ivf_list_keys(shape, page, place / IVF_BLOCK_ROWS);
+
+	for (int i = 0; i < shape->nwords; i++)
+		keys[i] = from[i * IVF_BLOCK_ROWS + place % IVF_BLOCK_ROWS];
 }
 
 /* pages of a stream that so many bytes take; 0 for none */

@@ -21,7 +21,8 @@ ivf_sorted_begin(IvfBuild *build, IvfSorted *sorted)
 
 	memset(sorted, 0, sizeof(*sorted));
 	sorted->slot = MakeSingleTupleTableSlot(build->desc, &TTSOpsMinimalTuple);
-	sorted->room_size = index->list.row_bytes + index->list.record_size + MAXIMUM_ALIGNOF;
+	sorted->room_size = sizeof(uint64) * index->list.nwords + index->list.row_bytes +
+		index->list.record_size + MAXIMUM_ALIGNOF;
 	sorted->room = palloc(MAXALIGN(sorted->room_size));
 	ivf_sorted_next(build, sorted);
 }
@@ -35,6 +36,7 @@ ivf_sorted_next(IvfBuild *build, IvfSorted *sorted)
 {
 	const IvfIndex *index = &build->index;
 	struct varlena *data;
+	Size		keys = sizeof(uint64) * index->list.nwords;
 	Size		size;
 	Size		code = 0;
 	bool		isnull;
@@ -47,16 +49,17 @@ ivf_sorted_next(IvfBuild *build, IvfSorted *sorted)
 	sorted->list = DatumGetInt32(slot_getattr(sorted->slot, 1, &isnull));
 	data = (struct varlena *) DatumGetPointer(slot_getattr(sorted->slot, 2, &isnull));
 	size = VARSIZE_ANY_EXHDR(data);
-	if (size < sizeof(IvfTuple) || size - sizeof(IvfTuple) > sorted->room_size)
+	if (size < sizeof(IvfTuple) + keys || size - sizeof(IvfTuple) > sorted->room_size)
 		elog(ERROR, "a sorted row has %zu bytes", size);
 	memcpy(&sorted->head, VARDATA_ANY(data), sizeof(IvfTuple));
 	memcpy(sorted->room, VARDATA_ANY(data) + sizeof(IvfTuple), size - sizeof(IvfTuple));
-	size -= sizeof(IvfTuple);
+	size -= sizeof(IvfTuple) + keys;
 	if (size > 0)
 		code = index->list.row_bytes;
 	sorted->row.tid = sorted->head.tid;
-	sorted->row.code = sorted->room;
-	sorted->row.record = sorted->room + code;
+	sorted->row.keys = (const uint64 *) (const void *) sorted->room;
+	sorted->row.code = sorted->room + keys;
+	sorted->row.record = sorted->room + keys + code;
 	sorted->row.record_bytes = size - code;
 }
 

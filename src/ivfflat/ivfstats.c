@@ -373,6 +373,8 @@ report_parameters(const Stats *stats, AmReport *report)
 	am_report_stat(report, "refine", params->refine, refine_names[params->refine]);
 	am_report_stat(report, "lists wanted", params->lists,
 				   params->lists == 0 ? "vacuum chooses by the number of rows" : NULL);
+	am_report_stat(report, "filter columns",
+				   stats->index->filters ? stats->index->filters->ncolumns : 0, NULL);
 	am_report_stat(report, "rows per list page", stats->index->list.rows, NULL);
 	am_report_stat(report, "directory", stats->directory->id, "id; grows with each change");
 }

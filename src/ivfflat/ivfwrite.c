@@ -450,6 +450,7 @@ ivf_writer_add(IvfWriter *writer, const IvfRow *row)
 	if (shape->ends)
 		ivf_list_ends(shape, (Page) extent->page)[head->nrows] = (uint32) extent->nrecords;
 	ivf_list_tids(shape, (Page) extent->page)[head->nrows] = row->tid;
+	ivf_keys_put(shape, (Page) extent->page, head->nrows, row->keys);
 	head->nrows++;
 }
 

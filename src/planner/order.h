@@ -42,5 +42,8 @@ extern void vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel,
 								  VecSimilarityOrder similarity, bool stops);
 
 extern void vec_add_range_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
+/* filter_path.c */
+extern List *vec_filter_clauses(PlannerInfo *root, IndexOptInfo *index, List *asked);
+extern void vec_filter_paths(PlannerInfo *root, RelOptInfo *rel);
 
 #endif							/* VECEXT_ORDER_H */

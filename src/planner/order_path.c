@@ -94,7 +94,7 @@ add_path_of_index(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, PathK
 
 		if (clause == NULL)
 			continue;
-		path = create_index_path(root, index, NIL, list_make1(clause), list_make1_int(column),
+		path = create_index_path(root, index, vec_filter_clauses(root, index, NIL), list_make1(clause), list_make1_int(column),
 								 list_make1(key), ForwardScanDirection, false,
 								 rel->lateral_relids, 1.0, false);
 		path->path.total_cost = path->path.startup_cost +

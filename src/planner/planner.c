@@ -38,6 +38,7 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 		previous_pathlist_hook(root, rel, rti, rte);
 	if (enable_topk)
 		vec_add_topk_paths(root, rel, rte);
+	vec_filter_paths(root, rel);
 	vec_add_ordered_paths(root, rel, (VecSimilarityOrder) similarity_order,
 						  enable_distance_reuse);
 	if (enable_distance_reuse)

@@ -1492,6 +1492,248 @@ CREATE OPERATOR CLASS bit_jaccard_ops
 COMMENT ON OPERATOR CLASS bit_jaccard_ops USING hnsw IS 'nearest by Jaccard distance';
 COMMENT ON OPERATOR FAMILY bit_jaccard_ops USING hnsw IS 'nearest by Jaccard distance';
 
+-- hnsw: operator classes of filter columns; strategy 1 is the order by distance
+
+CREATE OPERATOR CLASS bool_ops
+    DEFAULT FOR TYPE bool USING hnsw AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >;
+COMMENT ON OPERATOR CLASS bool_ops USING hnsw IS 'filter by bool';
+COMMENT ON OPERATOR FAMILY bool_ops USING hnsw IS 'filter by bool';
+
+CREATE OPERATOR CLASS int2_ops
+    DEFAULT FOR TYPE int2 USING hnsw AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (int2, int4),
+    OPERATOR 3 <= (int2, int4),
+    OPERATOR 4 = (int2, int4),
+    OPERATOR 5 >= (int2, int4),
+    OPERATOR 6 > (int2, int4),
+    OPERATOR 2 < (int2, int8),
+    OPERATOR 3 <= (int2, int8),
+    OPERATOR 4 = (int2, int8),
+    OPERATOR 5 >= (int2, int8),
+    OPERATOR 6 > (int2, int8);
+COMMENT ON OPERATOR CLASS int2_ops USING hnsw IS 'filter by int2';
+COMMENT ON OPERATOR FAMILY int2_ops USING hnsw IS 'filter by int2';
+
+CREATE OPERATOR CLASS int4_ops
+    DEFAULT FOR TYPE int4 USING hnsw AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (int4, int2),
+    OPERATOR 3 <= (int4, int2),
+    OPERATOR 4 = (int4, int2),
+    OPERATOR 5 >= (int4, int2),
+    OPERATOR 6 > (int4, int2),
+    OPERATOR 2 < (int4, int8),
+    OPERATOR 3 <= (int4, int8),
+    OPERATOR 4 = (int4, int8),
+    OPERATOR 5 >= (int4, int8),
+    OPERATOR 6 > (int4, int8);
+COMMENT ON OPERATOR CLASS int4_ops USING hnsw IS 'filter by int4';
+COMMENT ON OPERATOR FAMILY int4_ops USING hnsw IS 'filter by int4';
+
+CREATE OPERATOR CLASS int8_ops
+    DEFAULT FOR TYPE int8 USING hnsw AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (int8, int2),
+    OPERATOR 3 <= (int8, int2),
+    OPERATOR 4 = (int8, int2),
+    OPERATOR 5 >= (int8, int2),
+    OPERATOR 6 > (int8, int2),
+    OPERATOR 2 < (int8, int4),
+    OPERATOR 3 <= (int8, int4),
+    OPERATOR 4 = (int8, int4),
+    OPERATOR 5 >= (int8, int4),
+    OPERATOR 6 > (int8, int4);
+COMMENT ON OPERATOR CLASS int8_ops USING hnsw IS 'filter by int8';
+COMMENT ON OPERATOR FAMILY int8_ops USING hnsw IS 'filter by int8';
+
+CREATE OPERATOR CLASS float4_ops
+    DEFAULT FOR TYPE float4 USING hnsw AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (float4, float8),
+    OPERATOR 3 <= (float4, float8),
+    OPERATOR 4 = (float4, float8),
+    OPERATOR 5 >= (float4, float8),
+    OPERATOR 6 > (float4, float8);
+COMMENT ON OPERATOR CLASS float4_ops USING hnsw IS 'filter by float4';
+COMMENT ON OPERATOR FAMILY float4_ops USING hnsw IS 'filter by float4';
+
+CREATE OPERATOR CLASS float8_ops
+    DEFAULT FOR TYPE float8 USING hnsw AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (float8, float4),
+    OPERATOR 3 <= (float8, float4),
+    OPERATOR 4 = (float8, float4),
+    OPERATOR 5 >= (float8, float4),
+    OPERATOR 6 > (float8, float4);
+COMMENT ON OPERATOR CLASS float8_ops USING hnsw IS 'filter by float8';
+COMMENT ON OPERATOR FAMILY float8_ops USING hnsw IS 'filter by float8';
+
+CREATE OPERATOR CLASS numeric_ops
+    DEFAULT FOR TYPE numeric USING hnsw AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >;
+COMMENT ON OPERATOR CLASS numeric_ops USING hnsw IS 'filter by numeric';
+COMMENT ON OPERATOR FAMILY numeric_ops USING hnsw IS 'filter by numeric';
+
+CREATE OPERATOR CLASS date_ops
+    DEFAULT FOR TYPE date USING hnsw AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (date, timestamp),
+    OPERATOR 3 <= (date, timestamp),
+    OPERATOR 4 = (date, timestamp),
+    OPERATOR 5 >= (date, timestamp),
+    OPERATOR 6 > (date, timestamp),
+    OPERATOR 2 < (date, timestamptz),
+    OPERATOR 3 <= (date, timestamptz),
+    OPERATOR 4 = (date, timestamptz),
+    OPERATOR 5 >= (date, timestamptz),
+    OPERATOR 6 > (date, timestamptz);
+COMMENT ON OPERATOR CLASS date_ops USING hnsw IS 'filter by date';
+COMMENT ON OPERATOR FAMILY date_ops USING hnsw IS 'filter by date';
+
+CREATE OPERATOR CLASS timestamp_ops
+    DEFAULT FOR TYPE timestamp USING hnsw AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (timestamp, date),
+    OPERATOR 3 <= (timestamp, date),
+    OPERATOR 4 = (timestamp, date),
+    OPERATOR 5 >= (timestamp, date),
+    OPERATOR 6 > (timestamp, date),
+    OPERATOR 2 < (timestamp, timestamptz),
+    OPERATOR 3 <= (timestamp, timestamptz),
+    OPERATOR 4 = (timestamp, timestamptz),
+    OPERATOR 5 >= (timestamp, timestamptz),
+    OPERATOR 6 > (timestamp, timestamptz);
+COMMENT ON OPERATOR CLASS timestamp_ops USING hnsw IS 'filter by timestamp';
+COMMENT ON OPERATOR FAMILY timestamp_ops USING hnsw IS 'filter by timestamp';
+
+CREATE OPERATOR CLASS timestamptz_ops
+    DEFAULT FOR TYPE timestamptz USING hnsw AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (timestamptz, date),
+    OPERATOR 3 <= (timestamptz, date),
+    OPERATOR 4 = (timestamptz, date),
+    OPERATOR 5 >= (timestamptz, date),
+    OPERATOR 6 > (timestamptz, date),
+    OPERATOR 2 < (timestamptz, timestamp),
+    OPERATOR 3 <= (timestamptz, timestamp),
+    OPERATOR 4 = (timestamptz, timestamp),
+    OPERATOR 5 >= (timestamptz, timestamp),
+    OPERATOR 6 > (timestamptz, timestamp);
+COMMENT ON OPERATOR CLASS timestamptz_ops USING hnsw IS 'filter by timestamptz';
+COMMENT ON OPERATOR FAMILY timestamptz_ops USING hnsw IS 'filter by timestamptz';
+
+CREATE OPERATOR CLASS uuid_ops
+    DEFAULT FOR TYPE uuid USING hnsw AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >;
+COMMENT ON OPERATOR CLASS uuid_ops USING hnsw IS 'filter by uuid';
+COMMENT ON OPERATOR FAMILY uuid_ops USING hnsw IS 'filter by uuid';
+
+CREATE OPERATOR CLASS text_ops
+    DEFAULT FOR TYPE text USING hnsw AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >;
+COMMENT ON OPERATOR CLASS text_ops USING hnsw IS 'filter by text, varchar';
+COMMENT ON OPERATOR FAMILY text_ops USING hnsw IS 'filter by text, varchar';
+
+CREATE OPERATOR CLASS enum_ops
+    DEFAULT FOR TYPE anyenum USING hnsw AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >;
+COMMENT ON OPERATOR CLASS enum_ops USING hnsw IS 'filter by enum types';
+COMMENT ON OPERATOR FAMILY enum_ops USING hnsw IS 'filter by enum types';
+
+CREATE OPERATOR CLASS int2_array_ops
+    DEFAULT FOR TYPE int2[] USING hnsw AS
+    OPERATOR 4 = (anyarray, anyarray),
+    OPERATOR 7 && (anyarray, anyarray),
+    OPERATOR 8 @> (anyarray, anyarray);
+COMMENT ON OPERATOR CLASS int2_array_ops USING hnsw IS 'filter by elements of int2[]';
+COMMENT ON OPERATOR FAMILY int2_array_ops USING hnsw IS 'filter by elements of int2[]';
+
+CREATE OPERATOR CLASS int4_array_ops
+    DEFAULT FOR TYPE int4[] USING hnsw AS
+    OPERATOR 4 = (anyarray, anyarray),
+    OPERATOR 7 && (anyarray, anyarray),
+    OPERATOR 8 @> (anyarray, anyarray);
+COMMENT ON OPERATOR CLASS int4_array_ops USING hnsw IS 'filter by elements of int4[]';
+COMMENT ON OPERATOR FAMILY int4_array_ops USING hnsw IS 'filter by elements of int4[]';
+
+CREATE OPERATOR CLASS int8_array_ops
+    DEFAULT FOR TYPE int8[] USING hnsw AS
+    OPERATOR 4 = (anyarray, anyarray),
+    OPERATOR 7 && (anyarray, anyarray),
+    OPERATOR 8 @> (anyarray, anyarray);
+COMMENT ON OPERATOR CLASS int8_array_ops USING hnsw IS 'filter by elements of int8[]';
+COMMENT ON OPERATOR FAMILY int8_array_ops USING hnsw IS 'filter by elements of int8[]';
+
+CREATE OPERATOR CLASS text_array_ops
+    DEFAULT FOR TYPE text[] USING hnsw AS
+    OPERATOR 4 = (anyarray, anyarray),
+    OPERATOR 7 && (anyarray, anyarray),
+    OPERATOR 8 @> (anyarray, anyarray);
+COMMENT ON OPERATOR CLASS text_array_ops USING hnsw IS 'filter by elements of text[]';
+COMMENT ON OPERATOR FAMILY text_array_ops USING hnsw IS 'filter by elements of text[]';
+
+CREATE OPERATOR CLASS varchar_array_ops
+    DEFAULT FOR TYPE varchar[] USING hnsw AS
+    OPERATOR 4 = (anyarray, anyarray),
+    OPERATOR 7 && (anyarray, anyarray),
+    OPERATOR 8 @> (anyarray, anyarray);
+COMMENT ON OPERATOR CLASS varchar_array_ops USING hnsw IS 'filter by elements of varchar[]';
+COMMENT ON OPERATOR FAMILY varchar_array_ops USING hnsw IS 'filter by elements of varchar[]';
+
 ---
 -- The access method ivfflat
 --
@@ -1602,6 +1844,248 @@ CREATE OPERATOR CLASS bit_jaccard_ops
     FUNCTION 1 bit_jaccard_metric(internal);
 COMMENT ON OPERATOR CLASS bit_jaccard_ops USING ivfflat IS 'nearest by Jaccard distance';
 COMMENT ON OPERATOR FAMILY bit_jaccard_ops USING ivfflat IS 'nearest by Jaccard distance';
+
+-- ivfflat: operator classes of filter columns; strategy 1 is the order by distance
+
+CREATE OPERATOR CLASS bool_ops
+    DEFAULT FOR TYPE bool USING ivfflat AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >;
+COMMENT ON OPERATOR CLASS bool_ops USING ivfflat IS 'filter by bool';
+COMMENT ON OPERATOR FAMILY bool_ops USING ivfflat IS 'filter by bool';
+
+CREATE OPERATOR CLASS int2_ops
+    DEFAULT FOR TYPE int2 USING ivfflat AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (int2, int4),
+    OPERATOR 3 <= (int2, int4),
+    OPERATOR 4 = (int2, int4),
+    OPERATOR 5 >= (int2, int4),
+    OPERATOR 6 > (int2, int4),
+    OPERATOR 2 < (int2, int8),
+    OPERATOR 3 <= (int2, int8),
+    OPERATOR 4 = (int2, int8),
+    OPERATOR 5 >= (int2, int8),
+    OPERATOR 6 > (int2, int8);
+COMMENT ON OPERATOR CLASS int2_ops USING ivfflat IS 'filter by int2';
+COMMENT ON OPERATOR FAMILY int2_ops USING ivfflat IS 'filter by int2';
+
+CREATE OPERATOR CLASS int4_ops
+    DEFAULT FOR TYPE int4 USING ivfflat AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (int4, int2),
+    OPERATOR 3 <= (int4, int2),
+    OPERATOR 4 = (int4, int2),
+    OPERATOR 5 >= (int4, int2),
+    OPERATOR 6 > (int4, int2),
+    OPERATOR 2 < (int4, int8),
+    OPERATOR 3 <= (int4, int8),
+    OPERATOR 4 = (int4, int8),
+    OPERATOR 5 >= (int4, int8),
+    OPERATOR 6 > (int4, int8);
+COMMENT ON OPERATOR CLASS int4_ops USING ivfflat IS 'filter by int4';
+COMMENT ON OPERATOR FAMILY int4_ops USING ivfflat IS 'filter by int4';
+
+CREATE OPERATOR CLASS int8_ops
+    DEFAULT FOR TYPE int8 USING ivfflat AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (int8, int2),
+    OPERATOR 3 <= (int8, int2),
+    OPERATOR 4 = (int8, int2),
+    OPERATOR 5 >= (int8, int2),
+    OPERATOR 6 > (int8, int2),
+    OPERATOR 2 < (int8, int4),
+    OPERATOR 3 <= (int8, int4),
+    OPERATOR 4 = (int8, int4),
+    OPERATOR 5 >= (int8, int4),
+    OPERATOR 6 > (int8, int4);
+COMMENT ON OPERATOR CLASS int8_ops USING ivfflat IS 'filter by int8';
+COMMENT ON OPERATOR FAMILY int8_ops USING ivfflat IS 'filter by int8';
+
+CREATE OPERATOR CLASS float4_ops
+    DEFAULT FOR TYPE float4 USING ivfflat AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (float4, float8),
+    OPERATOR 3 <= (float4, float8),
+    OPERATOR 4 = (float4, float8),
+    OPERATOR 5 >= (float4, float8),
+    OPERATOR 6 > (float4, float8);
+COMMENT ON OPERATOR CLASS float4_ops USING ivfflat IS 'filter by float4';
+COMMENT ON OPERATOR FAMILY float4_ops USING ivfflat IS 'filter by float4';
+
+CREATE OPERATOR CLASS float8_ops
+    DEFAULT FOR TYPE float8 USING ivfflat AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (float8, float4),
+    OPERATOR 3 <= (float8, float4),
+    OPERATOR 4 = (float8, float4),
+    OPERATOR 5 >= (float8, float4),
+    OPERATOR 6 > (float8, float4);
+COMMENT ON OPERATOR CLASS float8_ops USING ivfflat IS 'filter by float8';
+COMMENT ON OPERATOR FAMILY float8_ops USING ivfflat IS 'filter by float8';
+
+CREATE OPERATOR CLASS numeric_ops
+    DEFAULT FOR TYPE numeric USING ivfflat AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >;
+COMMENT ON OPERATOR CLASS numeric_ops USING ivfflat IS 'filter by numeric';
+COMMENT ON OPERATOR FAMILY numeric_ops USING ivfflat IS 'filter by numeric';
+
+CREATE OPERATOR CLASS date_ops
+    DEFAULT FOR TYPE date USING ivfflat AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (date, timestamp),
+    OPERATOR 3 <= (date, timestamp),
+    OPERATOR 4 = (date, timestamp),
+    OPERATOR 5 >= (date, timestamp),
+    OPERATOR 6 > (date, timestamp),
+    OPERATOR 2 < (date, timestamptz),
+    OPERATOR 3 <= (date, timestamptz),
+    OPERATOR 4 = (date, timestamptz),
+    OPERATOR 5 >= (date, timestamptz),
+    OPERATOR 6 > (date, timestamptz);
+COMMENT ON OPERATOR CLASS date_ops USING ivfflat IS 'filter by date';
+COMMENT ON OPERATOR FAMILY date_ops USING ivfflat IS 'filter by date';
+
+CREATE OPERATOR CLASS timestamp_ops
+    DEFAULT FOR TYPE timestamp USING ivfflat AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (timestamp, date),
+    OPERATOR 3 <= (timestamp, date),
+    OPERATOR 4 = (timestamp, date),
+    OPERATOR 5 >= (timestamp, date),
+    OPERATOR 6 > (timestamp, date),
+    OPERATOR 2 < (timestamp, timestamptz),
+    OPERATOR 3 <= (timestamp, timestamptz),
+    OPERATOR 4 = (timestamp, timestamptz),
+    OPERATOR 5 >= (timestamp, timestamptz),
+    OPERATOR 6 > (timestamp, timestamptz);
+COMMENT ON OPERATOR CLASS timestamp_ops USING ivfflat IS 'filter by timestamp';
+COMMENT ON OPERATOR FAMILY timestamp_ops USING ivfflat IS 'filter by timestamp';
+
+CREATE OPERATOR CLASS timestamptz_ops
+    DEFAULT FOR TYPE timestamptz USING ivfflat AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >,
+    OPERATOR 2 < (timestamptz, date),
+    OPERATOR 3 <= (timestamptz, date),
+    OPERATOR 4 = (timestamptz, date),
+    OPERATOR 5 >= (timestamptz, date),
+    OPERATOR 6 > (timestamptz, date),
+    OPERATOR 2 < (timestamptz, timestamp),
+    OPERATOR 3 <= (timestamptz, timestamp),
+    OPERATOR 4 = (timestamptz, timestamp),
+    OPERATOR 5 >= (timestamptz, timestamp),
+    OPERATOR 6 > (timestamptz, timestamp);
+COMMENT ON OPERATOR CLASS timestamptz_ops USING ivfflat IS 'filter by timestamptz';
+COMMENT ON OPERATOR FAMILY timestamptz_ops USING ivfflat IS 'filter by timestamptz';
+
+CREATE OPERATOR CLASS uuid_ops
+    DEFAULT FOR TYPE uuid USING ivfflat AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >;
+COMMENT ON OPERATOR CLASS uuid_ops USING ivfflat IS 'filter by uuid';
+COMMENT ON OPERATOR FAMILY uuid_ops USING ivfflat IS 'filter by uuid';
+
+CREATE OPERATOR CLASS text_ops
+    DEFAULT FOR TYPE text USING ivfflat AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >;
+COMMENT ON OPERATOR CLASS text_ops USING ivfflat IS 'filter by text, varchar';
+COMMENT ON OPERATOR FAMILY text_ops USING ivfflat IS 'filter by text, varchar';
+
+CREATE OPERATOR CLASS enum_ops
+    DEFAULT FOR TYPE anyenum USING ivfflat AS
+    OPERATOR 2 <,
+    OPERATOR 3 <=,
+    OPERATOR 4 =,
+    OPERATOR 5 >=,
+    OPERATOR 6 >;
+COMMENT ON OPERATOR CLASS enum_ops USING ivfflat IS 'filter by enum types';
+COMMENT ON OPERATOR FAMILY enum_ops USING ivfflat IS 'filter by enum types';
+
+CREATE OPERATOR CLASS int2_array_ops
+    DEFAULT FOR TYPE int2[] USING ivfflat AS
+    OPERATOR 4 = (anyarray, anyarray),
+    OPERATOR 7 && (anyarray, anyarray),
+    OPERATOR 8 @> (anyarray, anyarray);
+COMMENT ON OPERATOR CLASS int2_array_ops USING ivfflat IS 'filter by elements of int2[]';
+COMMENT ON OPERATOR FAMILY int2_array_ops USING ivfflat IS 'filter by elements of int2[]';
+
+CREATE OPERATOR CLASS int4_array_ops
+    DEFAULT FOR TYPE int4[] USING ivfflat AS
+    OPERATOR 4 = (anyarray, anyarray),
+    OPERATOR 7 && (anyarray, anyarray),
+    OPERATOR 8 @> (anyarray, anyarray);
+COMMENT ON OPERATOR CLASS int4_array_ops USING ivfflat IS 'filter by elements of int4[]';
+COMMENT ON OPERATOR FAMILY int4_array_ops USING ivfflat IS 'filter by elements of int4[]';
+
+CREATE OPERATOR CLASS int8_array_ops
+    DEFAULT FOR TYPE int8[] USING ivfflat AS
+    OPERATOR 4 = (anyarray, anyarray),
+    OPERATOR 7 && (anyarray, anyarray),
+    OPERATOR 8 @> (anyarray, anyarray);
+COMMENT ON OPERATOR CLASS int8_array_ops USING ivfflat IS 'filter by elements of int8[]';
+COMMENT ON OPERATOR FAMILY int8_array_ops USING ivfflat IS 'filter by elements of int8[]';
+
+CREATE OPERATOR CLASS text_array_ops
+    DEFAULT FOR TYPE text[] USING ivfflat AS
+    OPERATOR 4 = (anyarray, anyarray),
+    OPERATOR 7 && (anyarray, anyarray),
+    OPERATOR 8 @> (anyarray, anyarray);
+COMMENT ON OPERATOR CLASS text_array_ops USING ivfflat IS 'filter by elements of text[]';
+COMMENT ON OPERATOR FAMILY text_array_ops USING ivfflat IS 'filter by elements of text[]';
+
+CREATE OPERATOR CLASS varchar_array_ops
+    DEFAULT FOR TYPE varchar[] USING ivfflat AS
+    OPERATOR 4 = (anyarray, anyarray),
+    OPERATOR 7 && (anyarray, anyarray),
+    OPERATOR 8 @> (anyarray, anyarray);
+COMMENT ON OPERATOR CLASS varchar_array_ops USING ivfflat IS 'filter by elements of varchar[]';
+COMMENT ON OPERATOR FAMILY varchar_array_ops USING ivfflat IS 'filter by elements of varchar[]';
 
 -- looking inside an index: its owner may, and members of pg_read_all_stats
 

@@ -18,24 +18,26 @@ sub align8 { return int(($_[0] + 7) / 8) * 8 }
 # offsets of the arrays of a list page
 sub shape
 {
-	my ($rows, $record_size) = @_;
+	my ($rows, $record_size, $nwords) = @_;
 	my $pages = int(($rows * $record_size + ROOM - 1) / ROOM);
 	my %shape = (rows => $rows, record_size => $record_size, records => 24);
 	$shape{tids} = 24 + align8(4 * $pages);
-	$shape{blocks} = $shape{tids} + align8(6 * $rows);
+	$shape{keys} = $shape{tids} + align8(6 * $rows);
+	$shape{blocks} = $shape{keys} + 8 * $nwords * 32 * int(($rows + 31) / 32);
 	return \%shape;
 }
 
+# nwords: those of filter columns, one more than there are
 sub ivf_meta
 {
-	my ($pages) = @_;
+	my ($pages, $nwords) = @_;
 	my %meta;
 	@meta{qw(dim metric space quantizer refine lists record_size list_rows list_size part_rows
 		part_size model_start model_bytes next_id undefined_first undefined_id directory)} =
 	  get_at($pages, 0, 16, 'l S4 L*');
 	($meta{nlists}, $meta{nparts}, $meta{part}) = get_at($pages, 0, 96, 'L3');
-	$meta{list_shape} = shape($meta{list_rows}, $meta{record_size});
-	$meta{part_shape} = shape($meta{part_rows}, 16 + 4 * $meta{dim});
+	$meta{list_shape} = shape($meta{list_rows}, $meta{record_size}, $nwords // 0);
+	$meta{part_shape} = shape($meta{part_rows}, 16 + 4 * $meta{dim}, 0);
 	return \%meta;
 }
 

@@ -131,6 +131,11 @@ my %damage = (
 	l7_switch => [ 'L7', sub { put_at($_[0], 0, 84, u32(0x1000)) } ],
 	l8_no_page => [ 'L8', sub { put_record(@_, 0, u32(NONE)) } ],
 	l9_flags => [ 'L9', sub { put_list(@_, '', 8, u16(0x8000)) } ],
+	# of indexes with a filter column: two words a row, first words of 32 rows first
+	filter_column => [ 'F5', sub { put_list(@_, 'keys', 8 * 3, "\2") } ],
+	filter_null => [ 'F5', sub { put_list(@_, 'keys', 8 * 3, "\1") } ],
+	filter_word => [ 'heap', sub { put_list(@_, 'keys', 8 * (32 + 3), u32(12345)) } ],
+	filter_none => [ '', sub { } ],
 	heap_missing => [ 'heap', sub {
 		my ($pages, $meta) = @_;
 		put_list($pages, $meta, 'tids', 6 * 5, "\xff\xff\xff\xff\0\0");
@@ -144,7 +149,7 @@ CREATE TABLE items (id int, v vector(48));
 INSERT INTO items SELECT g, random_vector(48, g) FROM generate_series(1, $rows) g;
 SQL
 $node->safe_psql('postgres', join '', map {
-	"CREATE INDEX $_ ON items USING ivfflat (v vector_l2_ops)
+	"CREATE INDEX $_ ON items USING ivfflat (v vector_l2_ops" . (/^filter/ ? ', id)' : ')') . "
 		WITH (lists = 3, quantizer = rabitq, refine = full);\n" } sort keys %damage);
 my %path = map { $_ => index_path($node, $_) } keys %damage;
 
@@ -153,9 +158,9 @@ for my $name (sort keys %damage)
 {
 	my $pages = read_pages($path{$name});
 	my $before = $pages;
-	my $meta = ivf_meta(\$pages);
+	my $meta = ivf_meta(\$pages, $name =~ /^filter/ ? 2 : 0);
 	$damage{$name}[1]->(\$pages, $meta);
-	die "$name: nothing was damaged" if $pages eq $before && $name ne 'none';
+	die "$name: nothing was damaged" if $pages eq $before && $name !~ /none$/;
 	write_pages($path{$name}, $pages);
 }
 $node->start;

@@ -70,11 +70,13 @@ for my $shape (sort keys %shape)
 		my ($name) = @_;
 		my $some = int($rows / 5);
 		return "CREATE TABLE $name AS TABLE ${shape}_base;\n"
-		  . "CREATE INDEX ${name}_v ON $name USING ivfflat (v $class) WITH (lists = 3);\n"
+		  . "CREATE INDEX ${name}_v ON $name USING ivfflat (v $class"
+		  . ($shape eq 'long' ? '' : ', k, t') . ") WITH (lists = 3);\n"
 		  . "INSERT INTO $name SELECT * FROM ${shape}_base LIMIT $some;\n";
 	};
-	$node->safe_psql('postgres', "CREATE TABLE ${shape}_base (v $type);
-		INSERT INTO ${shape}_base SELECT $value FROM generate_series(1, $rows) g;"
+	$node->safe_psql('postgres', "CREATE TABLE ${shape}_base (v $type, k int, t text);
+		INSERT INTO ${shape}_base SELECT $value, nullif(g % 20, 0), 't' || g % 7
+			FROM generate_series(1, $rows) g;"
 		. $make->("${shape}_0"));
 	my $path = index_path($node, "${shape}_0_v");
 	$node->safe_psql('postgres', 'CHECKPOINT');
@@ -125,6 +127,7 @@ for my $case (@case)
 	my @statement = (
 		"SELECT count(*) FROM vecext_index_check('${name}_v')",
 		"SELECT count(*) FROM (SELECT v FROM $name ORDER BY v $operator $query LIMIT 10000) s",
+		"SELECT count(*) FROM (SELECT v FROM $name WHERE k < 3 AND t > 't2' ORDER BY v $operator $query) s",
 		"INSERT INTO $name SELECT $value FROM generate_series(1, $rows / 2) g",
 		"DELETE FROM $name WHERE ctid < '(2,0)'",
 		"VACUUM (INDEX_CLEANUP ON, PARALLEL 0) $name",

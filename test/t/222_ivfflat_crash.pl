@@ -27,8 +27,11 @@ my @table = ([ 'item', 'vector(40)', 'vector_l2_ops', '<->', 'random_vector(40, 
 for my $table (@table)
 {
 	my ($name, $type, $class) = @$table;
-	$node->safe_psql('postgres', "CREATE TABLE $name (id serial PRIMARY KEY, v $type);
-		CREATE INDEX ${name}_v ON $name USING ivfflat (v $class) WITH (lists = 12)");
+	# filter columns, but for one
+	my $filters = $name eq 'large' ? '' : ', k, t';
+	$node->safe_psql('postgres', "CREATE TABLE $name (id serial PRIMARY KEY, v $type,
+		k int DEFAULT 10 * random(), t text DEFAULT md5(random()::text));
+		CREATE INDEX ${name}_v ON $name USING ivfflat (v $class$filters) WITH (lists = 12)");
 }
 
 # every row once, and nothing wrong
@@ -40,9 +43,11 @@ sub sound
 		my ($name, $type, $class, $operator) = @$table;
 		is($node->safe_psql('postgres', "SELECT * FROM vecext_index_check('${name}_v', true)"),
 			'', "$when: ${name}_v keeps its invariants");
-		is($node->safe_psql('postgres', <<SQL), '0|0', "$when: $name has every row once");
+		is($node->safe_psql('postgres', <<SQL), '0|0|0', "$when: $name has every row once");
 SET enable_seqscan = off; SET enable_sort = off; SET vecext.enable_topk = off;
-SELECT count(*) - count(DISTINCT id), (SELECT count(*) FROM $name) - count(*) FROM
+SELECT count(*) - count(DISTINCT id), (SELECT count(*) FROM $name) - count(*),
+	(SELECT count(*) FROM $name WHERE k + 0 = 3) - (SELECT count(*) FROM (SELECT id FROM $name WHERE k = 3
+		ORDER BY v $operator (SELECT v FROM $name ORDER BY id LIMIT 1)) s) FROM
 	(SELECT id FROM $name ORDER BY v $operator (SELECT v FROM $name ORDER BY id LIMIT 1)) s;
 SQL
 	}
@@ -74,6 +79,8 @@ my $script = $node->basedir . '/insert.sql';
 append_to_file($script, "\\set s random(1, 100000)\n\\set n random(1, 20)\n"
 	. insert('item', $table[0][4], ':s', ':n') . insert('large', $table[1][4], ':s', 1)
 	. insert('sparse', $table[2][4], ':s', ':n')
+	. "UPDATE item SET k = k + 1 WHERE id % 20 = :n - 1 AND random() < 0.1;\n"
+	. "UPDATE sparse SET t = NULL WHERE id % 20 = :n - 1 AND random() < 0.1;\n"
 	. "DELETE FROM item WHERE id % 20 = :n AND random() < 0.2;\n"
 	. "DELETE FROM sparse WHERE id % 20 = :n AND random() < 0.2;\n"
 	. "DELETE FROM large WHERE id % 20 = :n AND random() < 0.1;\n");

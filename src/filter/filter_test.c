@@ -1,0 +1,168 @@
+/*-------------------------------------------------------------------------
+ *
+ * filter_test.c
+ *	  Tests on words: of one row, and of a block of rows.
+ *
+ * Words come from pages and may be anything: they are compared, and never used
+ * as a place in memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "filter/filter_private.h"
+
+/* whether low <= word <= high, where low <= high */
+static inline bool
+within(uint64 word, uint64 low, uint64 high)
+{
+	return word - low <= high - low;
+}
+
+static bool
+in_set(const FilterTest *test, uint64 word)
+{
+	int			low = 0;
+	int			high = test->n;
+
+	if (!within(word, test->low, test->high))
+		return false;
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (test->set[middle] < word)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < test->n && test->set[low] == word;
+}
+
+static bool
+has_any(const FilterTest *test, uint64 word)
+{
+	for (int i = 0; i < test->n; i++)
+	{
+		if ((test->set[i] & ~word) == 0)
+			return true;
+	}
+	return false;
+}
+
+static inline FilterResult
+test_word(const FilterTest *test, uint64 nulls, uint64 word)
+{
+	bool		isnull = (nulls >> test->column & 1) != 0;
+
+	if (test->kind == FILTER_TEST_NULL)
+		return isnull ? FILTER_YES : FILTER_NO;
+	if (isnull)
+		return FILTER_NO;
+	switch (test->kind)
+	{
+		case FILTER_TEST_RANGE:
+			if (!within(word, test->low, test->high))
+				return FILTER_NO;
+			return test->sure_low <= test->sure_high &&
+				within(word, test->sure_low, test->sure_high) ? FILTER_YES : FILTER_MAYBE;
+		case FILTER_TEST_SET:
+			if (!in_set(test, word))
+				return FILTER_NO;
+			return test->exact ? FILTER_YES : FILTER_MAYBE;
+		case FILTER_TEST_ANY:
+			return has_any(test, word) ? FILTER_MAYBE : FILTER_NO;
+		default:
+			return FILTER_YES;
+	}
+}
+
+/*
+ * filter_test
+ *		Whether a row qualifies, by its words.
+ *
+ * keys: what filter_encode() made, or any other bytes of that number.
+ */
+FilterResult
+filter_test(const FilterQuery *query, const uint64 *keys)
+{
+	FilterResult result = FILTER_YES;
+
+	if (query->never)
+		return FILTER_NO;
+	for (int i = 0; i < query->ntests; i++)
+	{
+		const FilterTest *test = &query->tests[i];
+		FilterResult one = test_word(test, keys[0], keys[test->column + 1]);
+
+		if (one == FILTER_NO)
+			return FILTER_NO;
+		if (one == FILTER_MAYBE)
+			result = FILTER_MAYBE;
+	}
+	return result;
+}
+
+/* the usual test, without branches; bits of the rows that may pass, and surely do */
+static uint32
+test_range(const FilterTest *test, const uint64 *words, int n, uint32 *sure)
+{
+	uint64		low = test->low;
+	uint64		width = test->high - low;
+	uint64		sure_low = test->sure_low;
+	uint64		sure_width = test->sure_high - sure_low;
+	uint32		may = 0;
+	uint32		bits = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		may |= (uint32) (words[i] - low <= width) << i;
+		bits |= (uint32) (words[i] - sure_low <= sure_width) << i;
+	}
+	*sure = test->sure_low <= test->sure_high ? bits : 0;
+	return may;
+}
+
+/*
+ * filter_test_block
+ *		The same for up to FILTER_BLOCK rows: a bit for each that may qualify, and
+ *		in *maybe one for each of these that must be rechecked.
+ *
+ * Word w of row i is words[w * stride + i].
+ */
+uint32
+filter_test_block(const FilterQuery *query, const uint64 *words, int stride, int n,
+				  uint32 *maybe)
+{
+	uint32		all = n >= 32 ? 0xFFFFFFFF : ((uint32) 1 << n) - 1;
+	uint32		pass = query->never ? 0 : all;
+	uint32		unsure = 0;
+
+	for (int t = 0; t < query->ntests && pass != 0; t++)
+	{
+		const FilterTest *test = &query->tests[t];
+		const uint64 *column = words + (Size) (test->column + 1) * stride;
+		uint32		may = 0;
+		uint32		sure = 0;
+
+		if (test->kind == FILTER_TEST_RANGE)
+		{
+			may = test_range(test, column, n, &sure);
+			for (int i = 0; i < n; i++)
+				may &= ~((uint32) (words[i] >> test->column & 1) << i);
+		}
+		else
+		{
+			for (int i = 0; i < n; i++)
+			{
+				FilterResult result = (pass >> i & 1) == 0 ? FILTER_NO :
+					test_word(test, words[i], column[i]);
+
+				may |= (uint32) (result != FILTER_NO) << i;
+				sure |= (uint32) (result == FILTER_YES) << i;
+			}
+		}
+		pass &= may;
+		unsure |= ~sure;
+	}
+	*maybe = pass & unsure;
+	return pass;
+}
