@@ -43,6 +43,7 @@ OBJS = \
 	src/graph/finish.o \
 	src/graph/slot.o \
 	src/graph/search.o \
+	src/graph/restrict.o \
 	src/types/common.o \
 	src/types/dense_io.o \
 	src/types/dense_ops.o \
@@ -88,6 +89,7 @@ OBJS = \
 	src/hnsw/hnswinsert.o \
 	src/hnsw/hnswscan.o \
 	src/hnsw/hnswsweep.o \
+	src/hnsw/hnswrestrict.o \
 	src/hnsw/hnswcost.o \
 	src/hnsw/hnswvacuum.o \
 	src/hnsw/hnswchoose.o \

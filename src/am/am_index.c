@@ -13,6 +13,7 @@
 #include "access/genam.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "nodes/pathnodes.h"
 #include "storage/buf_internals.h"
 #include "storage/smgr.h"
 #include "utils/lsyscache.h"
@@ -313,4 +314,26 @@ am_cache_pin(AmCached *cached)
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &pin->callback);
 	cached->pins = pin;
 	trim_cache();
+}
+
+/*
+ * am_asks_for_vector
+ *		Whether a path has conditions on the vector that the index has no answer
+ *		to: all but IS NOT NULL.
+ */
+bool
+am_asks_for_vector(const IndexPath *path)
+{
+	ListCell   *cell;
+
+	foreach(cell, path->indexclauses)
+	{
+		IndexClause *clause = lfirst_node(IndexClause, cell);
+		const NullTest *test = (const NullTest *) clause->rinfo->clause;
+
+		if (clause->indexcol == 0 &&
+			!(IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL))
+			return true;
+	}
+	return false;
 }

@@ -54,4 +54,8 @@ extern const struct varlena *am_check_plain(const VecTypeOps *type, int dim, con
 /* am_validate.c */
 extern bool am_validate(Oid opclass, const char *am);
 
+/* conditions that an index path has on the vector */
+struct IndexPath;
+extern bool am_asks_for_vector(const struct IndexPath *path);
+
 #endif							/* VECEXT_AM_INDEX_H */

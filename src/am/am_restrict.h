@@ -21,7 +21,8 @@
  * A scan that cannot find the nearest of them for a fair price goes through all
  * of the index, unless the caller can do better: with can_switch it sets
  * gave_up and ends; the rows returned till then are right and in order, and the
- * caller finds the others among those he knows of.
+ * caller finds the others among those he knows of.  It also does where
+ * max_scan_tuples or memory do not let it go on.
  */
 typedef struct AmRestriction
 {
@@ -30,7 +31,8 @@ typedef struct AmRestriction
 	void	   *arg;
 	double		fraction;		/* of the table's rows that are accepted, about */
 	bool		can_switch;
-	bool		gave_up;
+	double		switch_nodes;	/* a fair price for the caller, in nodes looked at; 0: for the scan */
+	bool		gave_up;		/* there may be rows that were not returned */
 
 	/* what the scan did, for EXPLAIN; sums until the caller clears them */
 	uint64		nodes;			/* looked at */

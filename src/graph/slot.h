@@ -13,7 +13,7 @@
  *	  0     1  state        SLOT_FREE, SLOT_LIVE, SLOT_DEAD
  *	  1     1  level        highest level of the node
  *	  2     1  nlinks       places in use, LINK_NONE among them allowed
- *	  3     1  flags        zero
+ *	  3     1  flags        SLOT_MIXED, or zero
  *	  4     2  generation   bumped when the slot is freed
  *	  6     2  version      of the links: bumped when they change
  *	  8     6  tid          heap row, as ItemPointerData
@@ -25,7 +25,7 @@
  *		    2P  scales       of the sketches, halves
  *		     c  sketches     packed codes
  *		     n  code         nav code, aligned for float
- *		     k  keys         filter keys, 8 bytes each, aligned for 8 bytes
+ *		     k  keys         of the row "tid", 8 bytes each, aligned for 8 bytes
  *
  * Upper slot, one per node and level above 0
  *
@@ -60,6 +60,9 @@
 #define SLOT_FREE		0
 #define SLOT_LIVE		1
 #define SLOT_DEAD		2
+
+/* flag: the node's rows may have other keys than those in the slot */
+#define SLOT_MIXED		1
 
 #define LINK_NONE		UINT32_MAX
 #define ENTRY_MAX_LINKS	248
@@ -138,6 +141,19 @@ static inline const vec_half *
 slot_scales(const SlotLayout *layout, const uint8_t *slot)
 {
 	return (const vec_half *) (const void *) (slot + layout->scales_offset);
+}
+
+static inline const uint64_t *
+slot_keys(const SlotLayout *layout, const uint8_t *slot)
+{
+	return (const uint64_t *) (const void *) (slot + layout->keys_offset);
+}
+
+static inline void
+slot_set_keys(const SlotLayout *layout, uint8_t *slot, const uint64_t *keys)
+{
+	if (layout->nkeys > 0)
+		memcpy(slot + layout->keys_offset, keys, (size_t) layout->nkeys * sizeof(*keys));
 }
 
 /* whether the fields a reader uses as lengths are in range */

@@ -103,6 +103,7 @@ hnsw_init(void)
 {
 	init_options();
 	hnsw_check_init();
+	am_register_restrict(hnswgettuple, hnsw_restrict_scan);
 	DefineCustomIntVariable("hnsw.ef_search",
 							"Sets how many candidates a search of an hnsw index keeps.",
 							"More find more of the nearest rows and take longer.",
@@ -170,7 +171,7 @@ hnswproperty(Oid index, int attno, IndexAMProperty property, const char *name, b
 {
 	if (property != AMPROP_DISTANCE_ORDERABLE || attno == 0)
 		return false;
-	*result = true;
+	*result = attno == 1;
 	*isnull = false;
 	return true;
 }
@@ -181,7 +182,10 @@ static const IndexAmRoutine hnsw_routine = {
 	.amstrategies = HNSW_NSTRATEGIES,
 	.amsupport = HNSW_NPROCS,
 	.amcanorderbyop = true,
+	.amcanmulticol = true,
 	.amoptionalkey = true,
+	.amsearcharray = true,
+	.amsearchnulls = true,
 	.amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL,
 	VEC_AM_ROUTINE_COMPAT
 	.ambuild = hnswbuild,

@@ -14,7 +14,9 @@
 #include "access/genam.h"
 #include "access/generic_xlog.h"
 #include "am/am_index.h"
+#include "am/am_restrict.h"
 #include "filter/filter.h"
+#include "graph/restrict.h"
 #include "graph/search.h"
 #include "hnsw/hnsw_page.h"
 #include "lib/stringinfo.h"
@@ -95,6 +97,9 @@ typedef struct HnswIndex
 	SlotLayout	layout;
 	int			slots_per_page; /* nav slots */
 	int			uppers_per_page;	/* 0: an upper slot does not fit a page */
+	FilterSet  *filters;		/* NULL: no filter columns */
+	Size		tids_size;		/* of a tids slot */
+	uint32		tids_per_page;
 	uint8_t    *entry;			/* copy of the entry slot, or NULL */
 	size_t		entry_bytes;
 	uint16		entry_version;	/* of the copy */
@@ -115,6 +120,7 @@ typedef struct HnswIndex
 /* hnswindex.c: opening, addresses */
 extern HnswIndex *hnsw_open(Relation rel);
 extern void hnsw_refresh(HnswIndex *index, Relation rel);
+extern void hnsw_set_tids(HnswIndex *index);
 extern void hnsw_layout(const HnswParams *params, const QuantModel *model, SlotLayout *layout);
 extern uint32 hnsw_node_limit(const HnswIndex *index);
 extern bool hnsw_locate(const HnswIndex *index, uint32 node, BlockNumber *blkno, int *slot);
@@ -149,6 +155,7 @@ typedef struct HnswValue
 	float	   *nav;			/* compact: its image in nav space */
 	uint8_t    *code;			/* layout.code_size bytes */
 	uint8_t    *refine;			/* params.refine_size bytes */
+	uint64	   *keys;			/* params.nwords of the row */
 	bool		defined;		/* false: no distance to anything, kept out of the graph */
 } HnswValue;
 
@@ -170,6 +177,11 @@ typedef struct HnswQuery
 	double		norm;			/* compact: refine_query_norm() */
 	QuantQuery *quant;			/* NULL for exact codes */
 	GraphSearch search;
+	RestrictedSearch *restricted;	/* instead of "search", with a restriction */
+	const FilterQuery *filter;	/* conditions on keys; NULL: none */
+	AmRestriction *rows;		/* those that may be returned; NULL: all */
+	uint64		npages;			/* locked */
+	uint64		nrejected;		/* nodes without a row that may be returned */
 	Buffer		nav_buffer;		/* while a slot is pinned */
 	Buffer		upper_buffer;
 	BlockNumber nav_blkno;
@@ -183,6 +195,9 @@ extern void hnsw_search_memory(GraphSearch *search, int max_ef, int max_keep);
 extern void hnsw_search(HnswQuery *query, int ef, int keep);
 extern void hnsw_search_start(HnswQuery *query, int ef, int keep);
 extern void hnsw_search_run(HnswQuery *query, int stop);
+extern void hnsw_restricted_start(HnswQuery *query, uint32 candidates, int keep, double margin);
+extern RestrictedEnd hnsw_restricted_run(HnswQuery *query, double wanted, uint32 max_nodes,
+										 Size memory);
 extern float hnsw_code_distance(HnswQuery *query, const uint8_t *code);
 extern float hnsw_pair_distance(HnswIndex *index, Relation rel, const uint8_t *a,
 								const uint8_t *b);
@@ -190,14 +205,30 @@ extern void hnsw_prefetch_record(const HnswQuery *query, uint32 node);
 extern RefineResult hnsw_refine(HnswQuery *query, uint32 node);
 extern void hnsw_refine_many(HnswQuery *query, const uint32 *nodes, int n, RefineResult *results);
 
-/* TIDs of a node, copied under lock; false if the node is not the one meant */
-extern bool hnsw_node_tids(Relation rel, HnswIndex *index, uint32 node, uint16 generation,
-						   ItemPointerData **tids, int *ntids);
+/* hnswrestrict.c: which nodes and rows may be returned */
+extern bool hnsw_accepts(HnswQuery *query, const uint8_t *slot);
+extern FilterResult hnsw_accepts_row(HnswQuery *query, const ItemPointerData *tid,
+									 const uint64 *keys);
+
+/* rows of a node, copied under lock; false if the node is not the one meant */
+typedef struct HnswRows
+{
+	ItemPointerData *tids;
+	int			n;
+	int			room;
+	HnswQuery  *query;			/* only those it accepts; NULL: all */
+	bool		recheck;		/* some may not meet the conditions */
+} HnswRows;
+
+extern bool hnsw_node_rows(Relation rel, HnswIndex *index, uint32 node, uint16 generation,
+						   HnswRows *rows);
 
 /* hnswtids.c: chains of TIDs; the caller holds the nav page */
 extern Buffer hnsw_add_tid(Relation rel, HnswIndex *index, GenericXLogState *state, uint8_t *slot,
-						   ItemPointer tid);
-extern int	hnsw_chain_tids(Relation rel, uint32 id, ItemPointerData **tids, int n, int *room);
+						   ItemPointer tid, const uint64 *keys);
+extern void hnsw_add_row(HnswRows *rows, const ItemPointerData *tid, const uint64 *keys);
+extern void hnsw_chain_rows(Relation rel, const HnswIndex *index, uint32 id, const uint64 *keys,
+							HnswRows *rows);
 extern bool hnsw_remove_tids(Relation rel, HnswIndex *index, Buffer buffer, int slotno,
 							 IndexBulkDeleteCallback callback, void *callback_state,
 							 double *removed, double *kept);
@@ -230,6 +261,7 @@ extern void hnswrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orde
 					   int norderbys);
 extern bool hnswgettuple(IndexScanDesc scan, ScanDirection dir);
 extern void hnswendscan(IndexScanDesc scan);
+extern void hnsw_restrict_scan(IndexScanDesc scan, AmRestriction *restriction);
 extern void hnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
 							 Cost *startup, Cost *total, Selectivity *selectivity,
 							 double *correlation, double *pages);

@@ -19,8 +19,11 @@
 #include "storage/itemptr.h"
 
 #define HNSW_MAGIC			0x56454857
-#define HNSW_VERSION		1
+#define HNSW_VERSION		2
 #define HNSW_MIN_VERSION	1
+
+/* an index without filter columns is of version 1, which is the same but for those */
+#define HNSW_VERSION_OF(nwords)	((nwords) > 0 ? 2 : 1)
 #define HNSW_PAGE_ID		0xFFA8
 
 /*
@@ -104,7 +107,7 @@ typedef struct HnswParams
 	uint16		refine;			/* RefineKind */
 	uint16		nav_bits;
 	uint16		sketch_bits;	/* 0: no sketches */
-	uint16		unused;
+	uint16		nwords;			/* filter keys of a row; 0: no filter columns */
 	uint32		exact_size;		/* bytes of an exact value kept in the slot */
 	uint32		slot_size;		/* these follow from the above; for checking */
 	uint32		upper_size;
@@ -143,6 +146,9 @@ typedef HnswMetaPageData *HnswMetaPage;
 /*
  * Further rows of a node.  Its id, like that of an upper slot, is its block
  * times the slots of a page plus its place there.
+ *
+ * With filter columns the keys of the rows follow, at HNSW_TIDS_KEYS: nwords of
+ * the first row, then of the second, ...
  */
 #define HNSW_TIDS_PER_SLOT	9
 
@@ -153,7 +159,21 @@ typedef struct HnswTidsSlot
 	ItemPointerData tids[HNSW_TIDS_PER_SLOT];
 } HnswTidsSlot;
 
-#define HNSW_TIDS_SLOTS		(HNSW_PAGE_ROOM / sizeof(HnswTidsSlot))
+#define HNSW_TIDS_KEYS		MAXALIGN(sizeof(HnswTidsSlot))
+
+static inline Size
+hnsw_tids_size(int nwords)
+{
+	return nwords == 0 ? sizeof(HnswTidsSlot) :
+		HNSW_TIDS_KEYS + HNSW_TIDS_PER_SLOT * (Size) nwords * sizeof(uint64);
+}
+
+/* keys of the i-th row */
+static inline uint64 *
+hnsw_tids_keys(HnswTidsSlot *slot, int nwords, int i)
+{
+	return (uint64 *) (void *) ((char *) slot + HNSW_TIDS_KEYS) + i * nwords;
+}
 
 StaticAssertDecl(sizeof(HnswPageOpaqueData) == 8, "HnswPageOpaqueData is a disk format");
 StaticAssertDecl(sizeof(HnswSegment) == 12, "HnswSegment is a disk format");

@@ -129,6 +129,7 @@ hnsw_build_attach(HnswBuild *build)
 					  get_memory(build, graph_worker_size(&shared->graph_params)));
 
 	build->code = get_memory(build, metric.code_size);
+	build->row = get_memory(build, hnsw_row_size(build));
 	memset(build->code, 0, metric.code_size);
 	build->row_context = AllocSetContextCreate(build->context, "hnsw row",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -275,6 +276,7 @@ hnsw_build_file(HnswBuild *build, const char *what, int participant, bool create
 static void
 put_aside(HnswBuild *build, ItemPointer tid, struct varlena *plain)
 {
+	Size		keys = build->index.params.nwords * sizeof(uint64);
 	HnswAside	head;
 
 	memset(&head, 0, sizeof(head));
@@ -283,6 +285,7 @@ put_aside(HnswBuild *build, ItemPointer tid, struct varlena *plain)
 	if (build->aside == NULL)
 		build->aside = hnsw_build_file(build, "aside", build->participant, true);
 	BufFileWrite(build->aside, &head, sizeof(head));
+	BufFileWrite(build->aside, build->row + 1, keys);
 	BufFileWrite(build->aside, plain, head.size);
 	pg_atomic_fetch_add_u64(&build->shared->rows_aside, 1);
 }
@@ -324,15 +327,28 @@ write_record(HnswBuild *build, struct varlena *plain)
 	build->nrecords++;
 }
 
+/* what the graph calls a row: its address, or its number in the file of rows */
 static uint64
-row_of_tid(ItemPointer tid)
+name_row(const HnswBuild *build)
 {
-	return (uint64) ItemPointerGetBlockNumber(tid) << 16 | ItemPointerGetOffsetNumber(tid);
+	if (build->index.params.nwords == 0)
+		return build->row[0];
+	return (uint64) build->participant << 48 | build->nrows;
+}
+
+/* keep address and keys of the row that the graph has just taken */
+static void
+write_row(HnswBuild *build)
+{
+	if (build->rows == NULL)
+		build->rows = hnsw_build_file(build, "rows", build->participant, true);
+	BufFileWrite(build->rows, build->row, hnsw_row_size(build));
+	build->nrows++;
 }
 
 /* insert into the graph; false if it is full */
 static bool
-insert_into_graph(HnswBuild *build, ItemPointer tid, struct varlena *plain)
+insert_into_graph(HnswBuild *build, struct varlena *plain)
 {
 	Size		mark = build->block_used;
 	GraphOutcome outcome = GRAPH_FULL;
@@ -341,7 +357,7 @@ insert_into_graph(HnswBuild *build, ItemPointer tid, struct varlena *plain)
 	if (!encode(build, plain))
 		return false;
 	do
-		outcome = graph_insert(&build->worker, build->code, row_of_tid(tid), &node);
+		outcome = graph_insert(&build->worker, build->code, name_row(build), &node);
 	while (outcome == GRAPH_FULL && add_chunk(build));
 
 	/* the value of a row without a node is not needed; a new block starts anew */
@@ -349,6 +365,8 @@ insert_into_graph(HnswBuild *build, ItemPointer tid, struct varlena *plain)
 		build->block_used = mark < build->block_used ? mark : 0;
 	if (outcome == GRAPH_INSERTED && build->index.params.refine_size > 0)
 		write_record(build, plain);
+	if (outcome != GRAPH_FULL && build->index.params.nwords > 0)
+		write_row(build);
 	return outcome != GRAPH_FULL;
 }
 
@@ -372,9 +390,12 @@ build_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull, bool alive
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("expected %d dimensions, not %d", build->index.params.dim,
 						metric->type->dim(plain))));
+	build->row[0] = hnsw_row_of_tid(tid);
+	if (build->index.filters != NULL)
+		filter_encode(build->index.filters, values, isnull, build->row + 1);
 	if (!metric->is_defined(plain))
 		put_aside(build, tid, plain);
-	else if (!insert_into_graph(build, tid, plain))
+	else if (!insert_into_graph(build, plain))
 	{
 		put_aside(build, tid, plain);
 		pg_atomic_fetch_add_u64(&shared->rows_full, 1);
@@ -414,6 +435,7 @@ load(HnswBuild *build, ParallelTableScanDesc parallel)
 	if (build->parallel)
 	{
 		export_file(&build->records);
+		export_file(&build->rows);
 		export_file(&build->aside);
 	}
 }
@@ -455,7 +477,9 @@ static void
 insert_file(HnswBuild *build, BufFile *file, uint64 *done)
 {
 	MemoryContext old = MemoryContextSwitchTo(build->row_context);
+	Size		keys = build->index.params.nwords * sizeof(uint64);
 	HnswIndex  *index;
+	HnswValue  *value;
 	HnswAside	head;
 
 	if (BufFileSeek(file, 0, 0, SEEK_SET) != 0)
@@ -465,11 +489,13 @@ insert_file(HnswBuild *build, BufFile *file, uint64 *done)
 		struct varlena *plain = palloc(head.size);
 
 		CHECK_FOR_INTERRUPTS();
-		if (BufFileRead(file, plain, head.size) != head.size)
+		if (BufFileRead(file, build->row, keys) != keys ||
+			BufFileRead(file, plain, head.size) != head.size)
 			elog(ERROR, "could not read from a temporary file");
 		index = hnsw_open(build->rel);
-		hnsw_insert_value(build->rel, index, hnsw_value(index, PointerGetDatum(plain)),
-						  &head.tid);
+		value = hnsw_value(index, PointerGetDatum(plain));
+		memcpy(value->keys, build->row, keys);
+		hnsw_insert_value(build->rel, index, value, &head.tid);
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) ++*done);
 		MemoryContextReset(build->row_context);
 	}
@@ -657,6 +683,8 @@ hnswbuild(Relation heap, Relation rel, IndexInfo *info)
 	hnsw_write_meta(build);
 	if (build->records != NULL)
 		BufFileClose(build->records);
+	if (build->rows != NULL)
+		BufFileClose(build->rows);
 	insert_aside(build);
 
 	info->ii_BrokenHotChain |= pg_atomic_read_u32(&shared->broken_hot_chain) != 0;

@@ -148,9 +148,14 @@ typedef struct HnswBuild
 	BufFile    *records;		/* refine records of nodes, in order of insertion */
 	uint64		nrecords;
 	BufFile    *aside;			/* rows for the page-level insert */
+
+	/* with filter columns: addresses and keys of rows, which the graph has by number */
+	BufFile    *rows;
+	uint64		nrows;
+	uint64	   *row;			/* scratch: the address, and nwords keys */
 } HnswBuild;
 
-/* a row put aside, before its plain value */
+/* a row put aside, before its keys and its plain value */
 typedef struct HnswAside
 {
 	ItemPointerData tid;
@@ -179,6 +184,19 @@ static inline HnswTrailer *
 hnsw_trailer(const HnswBuild *build, const uint8_t *code)
 {
 	return (HnswTrailer *) (void *) (code + build->nav_size);
+}
+
+/* an address as the graph has it where there are no filter columns */
+static inline uint64
+hnsw_row_of_tid(const ItemPointerData *tid)
+{
+	return (uint64) ItemPointerGetBlockNumber(tid) << 16 | ItemPointerGetOffsetNumber(tid);
+}
+
+static inline Size
+hnsw_row_size(const HnswBuild *build)
+{
+	return (1 + (Size) build->index.params.nwords) * sizeof(uint64);
 }
 
 /* hnswparallel.c */

@@ -47,7 +47,8 @@ typedef struct Check
 	uint64		ntids_slots;
 	bool		progress;		/* of the search for what can be reached */
 
-	/* the page at hand */
+	/* the tids slot and the page at hand */
+	uint8_t    *tids;
 	Page		page;
 	BlockNumber blkno;
 	float	   *nav;			/* scratch: dim floats each */
@@ -147,7 +148,7 @@ check_f3(Check *check, uint32 node, const uint8_t *slot)
 	const NavSlotHead *head = slot_head(slot);
 
 	if (head->nlinks > check->index->layout.links || head->level > HNSW_MAX_LEVEL ||
-		head->flags != 0)
+		(head->flags & ~SLOT_MIXED) != 0)
 	{
 		am_report(check->report, "F3", check->blkno,
 				  "node %u has %d links, level %d, flags %d", node, head->nlinks, head->level,
@@ -390,6 +391,42 @@ check_h5(Check *check, uint32 node, const uint8_t *slot)
 				  head->state, has_row ? "has a" : "has no", has_chain ? "has a" : "has no");
 }
 
+/* H11: rows of a node that is not mixed have the keys of its slot; F5: keys are ones */
+static void
+check_h11(Check *check, uint32 node, const uint8_t *slot, const uint64 *keys)
+{
+	int			nwords = check->index->params.nwords;
+
+	if (nwords == 0)
+		return;
+	if ((slot_head(slot)->flags & SLOT_MIXED) == 0 &&
+		memcmp(keys, slot_keys(&check->index->layout, slot), (Size) nwords * sizeof(uint64)) != 0)
+		am_report(check->report, "H11", check->blkno,
+				  "node %u has rows with other keys, and is not mixed", node);
+	if (keys[0] >> (nwords - 1) != 0)
+		am_report(check->report, "F5", check->blkno,
+				  "node %u has NULLs of columns that there are not", node);
+	for (int i = 1; i < nwords; i++)
+	{
+		if ((keys[0] >> (i - 1) & 1) != 0 && keys[i] != 0)
+			am_report(check->report, "F5", check->blkno,
+					  "node %u has a key for a NULL, of column %d", node, i + 1);
+	}
+}
+
+/* a row of a node, with its keys; tells of it, for H7 and the heap */
+static void
+check_row(Check *check, uint32 node, const uint8_t *slot, const ItemPointerData *tid,
+		  const uint64 *keys)
+{
+	ItemPointerData row = *tid;
+
+	if (!check_h3(check, node, tid))
+		return;
+	check_h11(check, node, slot, keys);
+	am_report_row(check->report, &row, keys, check->index->params.nwords);
+}
+
 /*
  * H6: a tids slot is in the chain of one node.  Reports the rows of the chain,
  * for H7, which am_check.c tests: no row is in the index twice.
@@ -397,12 +434,13 @@ check_h5(Check *check, uint32 node, const uint8_t *slot)
 static void
 check_h6(Check *check, uint32 node, const uint8_t *slot)
 {
+	const HnswIndex *index = check->index;
 	uint32		id = slot_head(slot)->more;
 
 	while (id != LINK_NONE)
 	{
-		BlockNumber blkno = id / HNSW_TIDS_SLOTS;
-		HnswTidsSlot tids;
+		BlockNumber blkno = id / index->tids_per_page;
+		HnswTidsSlot *tids = (HnswTidsSlot *) (void *) check->tids;
 		Buffer		buffer = InvalidBuffer;
 
 		CHECK_FOR_INTERRUPTS();
@@ -414,22 +452,20 @@ check_h6(Check *check, uint32 node, const uint8_t *slot)
 					  node, blkno);
 			return;
 		}
-		memcpy(&tids, (HnswTidsSlot *) (void *) HnswPageData(BufferGetPage(buffer)) +
-			   id % HNSW_TIDS_SLOTS, sizeof(tids));
+		memcpy(tids, HnswPageData(BufferGetPage(buffer)) +
+			   id % index->tids_per_page * index->tids_size, index->tids_size);
 		UnlockReleaseBuffer(buffer);
-		if (get_bit(check->chained, id) || tids.ntids > HNSW_TIDS_PER_SLOT || tids.next == 0)
+		if (get_bit(check->chained, id) || tids->ntids > HNSW_TIDS_PER_SLOT || tids->next == 0)
 		{
 			am_report(check->report, "H6", blkno, "tids slot %u in the chain of node %u is %s",
 					  id, node, get_bit(check->chained, id) ? "in another one" : "not in use");
 			return;
 		}
 		set_bit(check->chained, id);
-		for (int i = 0; i < tids.ntids; i++)
-		{
-			if (check_h3(check, node, &tids.tids[i]))
-				am_report_tid(check->report, &tids.tids[i]);
-		}
-		id = tids.next;
+		for (int i = 0; i < tids->ntids; i++)
+			check_row(check, node, slot, &tids->tids[i],
+					  hnsw_tids_keys(tids, index->params.nwords, i));
+		id = tids->next;
 	}
 }
 
@@ -626,8 +662,7 @@ check_nav_page(Check *check, uint32 first_node)
 		if (slot_head(slot)->state != SLOT_LIVE)
 			continue;
 		memcpy(&tid, slot_head(slot)->tid, sizeof(tid));
-		if (check_h3(check, node, &tid))
-			am_report_tid(check->report, &tid);
+		check_row(check, node, slot, &tid, slot_keys(&check->index->layout, slot));
 		check_h6(check, node, slot);
 	}
 }
@@ -735,9 +770,10 @@ begin_check(Relation rel, AmReport *report)
 	check->dead = check->live + check->limit / 8 + 1;
 	check->reached = check->dead + check->limit / 8 + 1;
 	check->expanded = check->reached + check->limit / 8 + 1;
-	check->ntids_slots = (uint64) check->nblocks * HNSW_TIDS_SLOTS;
+	check->ntids_slots = (uint64) check->nblocks * check->index->tids_per_page;
 	check->chained = MemoryContextAllocExtended(CurrentMemoryContext, check->ntids_slots / 8 + 1,
 												MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	check->tids = palloc0(MAXALIGN(check->index->tids_size));
 	check->page = palloc(BLCKSZ);
 	dim = (Size) check->index->params.dim;
 	if (check->index->params.codec == HNSW_CODEC_COMPACT)

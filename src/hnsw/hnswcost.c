@@ -52,6 +52,7 @@ typedef struct Shape
 	double		page_cost;		/* of one page, cached or not */
 	bool		compact;		/* links are judged by sketches */
 	bool		recheck;		/* rows are returned by lower bounds */
+	double		part;			/* of the rows that meet the conditions on filter columns */
 } Shape;
 
 /* dimensions, links and codes of the index, from the catalogs */
@@ -116,6 +117,23 @@ search_cost(const Shape *shape, double beam)
 	return Min(pages, shape->pages) * shape->page_cost +
 		Max(0, pages - shape->pages) * PAGE_OPERATORS * cpu_operator_cost +
 		operators * cpu_operator_cost;
+}
+
+/*
+ * Cost of the first batch where only a part of the rows may be returned: all
+ * nodes nearer than the last of them are expanded, or else the sweep reads the
+ * head of each slot, and the records of those.
+ */
+static double
+restricted_cost(const Shape *shape)
+{
+	double		ef = hnsw_ef_search;
+	double		settled = 1.2 * Max(ef / 4, 10) / shape->part + 0.75 * ef;
+	double		sweep = shape->pages / 2 * shape->page_cost + shape->nodes * cpu_operator_cost +
+		shape->nodes * shape->part * (shape->page_cost + shape->dim / FLOATS_PER_OPERATOR *
+									  cpu_operator_cost);
+
+	return Min(search_cost(shape, settled), sweep);
 }
 
 /* cost of making the query: its image in nav space, and the table of sketches */
@@ -191,9 +209,9 @@ hnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_c
 	double		most;
 	double		rows;
 
-	if (path->indexorderbys == NIL)
+	if (path->indexorderbys == NIL || am_asks_for_vector(path))
 	{
-		/* it orders and cannot filter */
+		/* rows whose vector is NULL are not in it, and without order it reads all */
 		*startup = NEVER;
 		*total = NEVER;
 		*selectivity = 0;
@@ -211,11 +229,13 @@ hnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_c
 	shape.page_cost = page_cost(path->indexinfo->reltablespace, shape.pages, loop_count);
 
 	/* bounds: rows wait for those behind them, so more are needed */
-	first = search_cost(&shape, hnsw_ef_search * (shape.recheck ? 2.2 : 1.1) + 4);
+	shape.part = path->indexclauses == NIL ? 1 : Max(costs.indexSelectivity, 1e-9);
+	first = path->indexclauses != NIL ? restricted_cost(&shape) :
+		search_cost(&shape, hnsw_ef_search * (shape.recheck ? 2.2 : 1.1) + 4);
 
 	/* a part of all is what will be asked for: all that there will be */
 	most = hnsw_iterative_scan == HNSW_ITERATIVE_OFF ? hnsw_ef_search : hnsw_max_scan_tuples;
-	rows = Max(shape.nodes, 1);
+	rows = Max(shape.nodes * shape.part, 1);
 	if (root->limit_tuples < 0 && root->tuple_fraction > 0)
 		rows = Min(rows, most);
 

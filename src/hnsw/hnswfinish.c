@@ -236,8 +236,8 @@ lay_out(const HnswIndex *index, Relation rel, HnswPlan *plan, uint64 values)
 	plan->value_start = block;
 	block += values;
 	plan->tids_start = block;
-	block += (plan->ntids + HNSW_TIDS_SLOTS - 1) / HNSW_TIDS_SLOTS;
-	if (block * HNSW_TIDS_SLOTS >= LINK_NONE || block * index->uppers_per_page >= LINK_NONE)
+	block += (plan->ntids + index->tids_per_page - 1) / index->tids_per_page;
+	if (block * index->tids_per_page >= LINK_NONE || block * index->uppers_per_page >= LINK_NONE)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("index \"%s\" would have too many pages",

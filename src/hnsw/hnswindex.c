@@ -130,9 +130,21 @@ void
 hnsw_layout(const HnswParams *params, const QuantModel *model, SlotLayout *layout)
 {
 	if (params->codec == HNSW_CODEC_EXACT)
-		slot_layout_exact(layout, sizeof(HnswExactHead) + params->exact_size, params->m, 0);
+		slot_layout_exact(layout, sizeof(HnswExactHead) + params->exact_size, params->m,
+						  params->nwords);
 	else
-		slot_layout(layout, model, params->m, 0);
+		slot_layout(layout, model, params->m, params->nwords);
+}
+
+/*
+ * hnsw_set_tids
+ *		Size of tids slots, of an index whose parameters are known.
+ */
+void
+hnsw_set_tids(HnswIndex *index)
+{
+	index->tids_size = hnsw_tids_size(index->params.nwords);
+	index->tids_per_page = (uint32) (HNSW_PAGE_ROOM / index->tids_size);
 }
 
 /* the part of the parameters that sizes of memory depend on */
@@ -167,6 +179,7 @@ finish_layout(HnswIndex *index)
 		return false;
 	index->slots_per_page = HNSW_PAGE_ROOM / index->layout.size;
 	index->uppers_per_page = HNSW_PAGE_ROOM / index->layout.upper_size;
+	hnsw_set_tids(index);
 	return true;
 }
 
@@ -306,7 +319,9 @@ load_index(Relation rel, const HnswMetaPageData *meta)
 	index->cached.context = context;
 	index->metric = am_metric(rel);
 	index->params = meta->params;
-	if (!params_ok(&index->params, index->metric))
+	index->filters = filter_open(rel, context);
+	if (!params_ok(&index->params, index->metric) ||
+		index->params.nwords != (index->filters ? index->filters->nwords : 0))
 		hnsw_corrupt(rel, 0, "The metapage has impossible parameters.");
 	index->plain_size = index->metric->type->size(index->params.dim);
 	if (index->params.codec == HNSW_CODEC_COMPACT)

@@ -118,7 +118,8 @@ add_row(HnswInsert *insert, const InsertNode *node)
 		GenericXLogState *state = GenericXLogStart(insert->rel);
 		Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
 		Buffer		tids = hnsw_add_tid(insert->rel, index, state,
-										hnsw_slot(index, page, slotno), &insert->tid);
+										hnsw_slot(index, page, slotno), &insert->tid,
+										insert->value->keys);
 
 		GenericXLogFinish(state);
 		UnlockReleaseBuffer(tids);
@@ -297,6 +298,7 @@ make_live(HnswInsert *insert)
 	/* all that takes time, before anybody has to wait */
 	slot_init(&index->layout, image, insert->level, (uint8_t *) &insert->tid,
 			  insert->value->code);
+	slot_set_keys(&index->layout, image, insert->value->keys);
 	hnsw_set_links(insert, image);
 
 	for (int i = 0; i < insert->ncandidates && i < 2 * NEAR_PAGES && nnear < NEAR_PAGES; i++)
@@ -476,6 +478,7 @@ hnswinsert(Relation rel, Datum *values, bool *isnull, ItemPointer tid, Relation 
 	static MemoryContext context = NULL;
 	MemoryContext old;
 	HnswIndex  *index;
+	HnswValue  *value;
 
 	if (isnull[0])
 		return false;
@@ -487,7 +490,10 @@ hnswinsert(Relation rel, Datum *values, bool *isnull, ItemPointer tid, Relation 
 	MemoryContextReset(context);
 	old = MemoryContextSwitchTo(context);
 	index = hnsw_open(rel);
-	hnsw_insert_value(rel, index, hnsw_value(index, values[0]), tid);
+	value = hnsw_value(index, values[0]);
+	if (index->filters != NULL)
+		filter_encode(index->filters, values, isnull, value->keys);
+	hnsw_insert_value(rel, index, value, tid);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(context);
 	return false;

@@ -34,13 +34,20 @@ padded_links(int m)
 	return (slot_links_for(m) + SKETCH_ALIGN - 1) / SKETCH_ALIGN * SKETCH_ALIGN;
 }
 
+/* bytes of the keys of filter columns in a slot, with what aligns them */
+static int
+keys_room(const HnswParams *params)
+{
+	return params->nwords > 0 ? (params->nwords + 1) * (int) sizeof(uint64) : 0;
+}
+
 /* room for sketches in a page that holds one slot; negative if the rest is too much */
 static int
-sketch_room(int dim, int m, int nav_bits)
+sketch_room(const HnswParams *params, int nav_bits)
 {
-	return (int) HNSW_PAGE_ROOM - (int) sizeof(NavSlotHead) - 16 -
-		padded_links(m) * (int) (sizeof(uint32) + 2 * sizeof(vec_half)) -
-		(int) nav_code_size(dim, nav_bits);
+	return (int) HNSW_PAGE_ROOM - (int) sizeof(NavSlotHead) - 16 - keys_room(params) -
+		padded_links(params->m) * (int) (sizeof(uint32) + 2 * sizeof(vec_half)) -
+		(int) nav_code_size(params->dim, nav_bits);
 }
 
 static int
@@ -70,11 +77,11 @@ choose_codes(const HnswOptions *options, const HnswParams *params, QuantConfig *
 	config->sketch_dims = options->sketch_bits < 0 ? (params->dim < LEAST_SKETCH_DIM ? -1 : 0) :
 		options->sketch_bits == 0 ? -1 : (options->sketch_bits + 15) / 16 * 8;
 
-	room = sketch_room(params->dim, params->m, config->nav_bits);
+	room = sketch_room(params, config->nav_bits);
 	if (room < links * 2 && options->nav_bits == 0)
 	{
 		config->nav_bits = 2;
-		room = sketch_room(params->dim, params->m, 2);
+		room = sketch_room(params, 2);
 	}
 	if (room < 0)
 		ereport(ERROR,
@@ -102,6 +109,7 @@ hnsw_choose_params(Relation rel, const VecMetric *metric, HnswParams *params,
 				   QuantConfig *config)
 {
 	const HnswOptions *options = (const HnswOptions *) rel->rd_options;
+	const FilterSet *filters;
 
 	if (options == NULL)
 		options = &default_options;
@@ -111,6 +119,8 @@ hnsw_choose_params(Relation rel, const VecMetric *metric, HnswParams *params,
 	params->metric = metric->kind;
 	params->m = options->m;
 	params->ef_construction = options->ef_construction;
+	filters = filter_open(rel, CurrentMemoryContext);
+	params->nwords = (uint16) (filters != NULL ? filters->nwords : 0);
 	if (options->ef_construction < 2 * options->m)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -140,7 +150,7 @@ hnsw_choose_exact_size(const VecMetric *metric, HnswParams *params, Size typical
 {
 	Size		most = metric->type->size(params->dim);
 	Size		room = HNSW_PAGE_ROOM - sizeof(NavSlotHead) - sizeof(HnswExactHead) - 16 -
-		padded_links(params->m) * sizeof(uint32);
+		padded_links(params->m) * sizeof(uint32) - (Size) keys_room(params);
 	Size		size = most;
 
 	if (!metric->type->fixed_size)
@@ -161,6 +171,9 @@ hnsw_set_model(HnswIndex *index, Relation rel, QuantModel *model)
 	HnswParams *params = &index->params;
 
 	index->model = model;
+	if (params->nwords > 0)
+		index->filters = filter_open(rel, CurrentMemoryContext);
+	hnsw_set_tids(index);
 	index->plain_size = index->metric->type->size(params->dim);
 	if (model != NULL)
 	{

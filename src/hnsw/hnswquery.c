@@ -20,6 +20,10 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+/* a restricted search that needs more room gets so many times as much, up to so much */
+#define RESTRICTED_GROWS	4
+#define MAX_RESTRICTED		((uint32) 1 << 26)
+
 /*--- exact codes ---------------------------------------------------------*/
 
 /*
@@ -114,6 +118,7 @@ static bool
 lock_page(HnswQuery *query, Buffer *kept, BlockNumber blkno, HnswPageKind kind)
 {
 	CHECK_FOR_INTERRUPTS();
+	query->npages++;
 	if (BufferIsValid(*kept))
 	{
 		if (BufferGetBlockNumber(*kept) == blkno)
@@ -184,7 +189,9 @@ release_pages(HnswQuery *query)
 #define GS_DISTANCE(context, code)	hnsw_code_distance(context, code)
 #define GS_PIN_UPPER(context, id)	pin_upper(context, id)
 #define GS_UNPIN_UPPER(context, id) LockBuffer((context)->upper_buffer, BUFFER_LOCK_UNLOCK)
+#define GS_ACCEPTS(context, slot)	hnsw_accepts(context, slot)
 #include "graph/search_tmpl.h"
+#include "graph/restrict_tmpl.h"
 
 /*--- memory of searches --------------------------------------------------*/
 
@@ -320,7 +327,7 @@ hnsw_query(HnswIndex *index, Relation rel, Datum datum, bool isnull, int max_ef,
 
 /* start from a node, wherever it is: when there is neither entry nor level */
 static void
-start_from_node(HnswQuery *query, uint32 node)
+start_from_node(HnswQuery *query, GraphSearch *search, uint32 node)
 {
 	const SlotLayout *layout = &query->index->layout;
 	const uint8_t *slot = pin_nav(query, node);
@@ -331,9 +338,24 @@ start_from_node(HnswQuery *query, uint32 node)
 	if (slot_ok(layout, slot) && slot_head(slot)->state != SLOT_FREE)
 	{
 		distance = hnsw_code_distance(query, slot + layout->code_offset);
-		search_add_start(&query->search, node, distance);
+		search_add_start(search, node, distance);
 	}
 	LockBuffer(query->nav_buffer, BUFFER_LOCK_UNLOCK);
+}
+
+/* where a search of level 0 starts */
+static void
+add_starts(HnswQuery *query, GraphSearch *search)
+{
+	HnswIndex  *index = query->index;
+
+	if (index->layout.ngroups > 0 && index->entry != NULL)
+		search_from_entry(search, index->entry, index->entry_bytes);
+	if (search->ncandidates == 0 && index->entry_level > 0)
+		pages_descend(search, query, index->entry_upper, index->entry_level);
+	if (search->ncandidates == 0)
+		start_from_node(query, search, index->entry_node);
+	release_pages(query);
 }
 
 /*
@@ -343,17 +365,8 @@ start_from_node(HnswQuery *query, uint32 node)
 void
 hnsw_search_start(HnswQuery *query, int ef, int keep)
 {
-	HnswIndex  *index = query->index;
-	GraphSearch *search = &query->search;
-
-	search_start(search, &index->layout, query->quant, ef, keep);
-	if (index->layout.ngroups > 0 && index->entry != NULL)
-		search_from_entry(search, index->entry, index->entry_bytes);
-	if (search->ncandidates == 0 && index->entry_level > 0)
-		pages_descend(search, query, index->entry_upper, index->entry_level);
-	if (search->ncandidates == 0)
-		start_from_node(query, index->entry_node);
-	release_pages(query);
+	search_start(&query->search, &query->index->layout, query->quant, ef, keep);
+	add_starts(query, &query->search);
 }
 
 /*
@@ -382,6 +395,60 @@ hnsw_search(HnswQuery *query, int ef, int keep)
 	hnsw_search_run(query, ef);
 }
 
+/*
+ * hnsw_restricted_start
+ *		Begin a search of level 0 whose results hnsw_accepts(), with room for so
+ *		many candidates and results at first, from the current memory context.
+ */
+void
+hnsw_restricted_start(HnswQuery *query, uint32 candidates, int keep, double margin)
+{
+	query->restricted = palloc(sizeof(RestrictedSearch));
+	restricted_init(query->restricted, candidates, keep,
+					palloc(restricted_size(candidates, keep)));
+	restricted_start(query->restricted, &query->index->layout, query->quant, margin);
+	add_starts(query, &query->restricted->base);
+}
+
+/* more room for a search, if there may be so much; false if not */
+static bool
+grow_restricted(RestrictedSearch *search, Size memory)
+{
+	uint32		candidates = (uint32) search->base.max_ef * RESTRICTED_GROWS;
+	int			keep = search->base.max_keep * RESTRICTED_GROWS;
+	void	   *old = search->base.candidates;
+
+	if (candidates > MAX_RESTRICTED || restricted_size(candidates, keep) > memory)
+		return false;
+	restricted_grow(search, candidates, keep,
+					MemoryContextAllocExtended(GetMemoryChunkContext(old),
+											   restricted_size(candidates, keep),
+											   MCXT_ALLOC_HUGE));
+	pfree(old);
+	return true;
+}
+
+/*
+ * hnsw_restricted_run
+ *		Search until so many results are settled, with at most so many nodes
+ *		expanded in all, in at most so many bytes.  It may go on from there with
+ *		more of each.  No pin or lock is left.
+ */
+RestrictedEnd
+hnsw_restricted_run(HnswQuery *query, double wanted, uint32 max_nodes, Size memory)
+{
+	RestrictedSearch *search = query->restricted;
+	RestrictedEnd end;
+
+	search->wanted = wanted;
+	search->max_nodes = max_nodes;
+	do
+		end = pages_run_restricted(search, query);
+	while (end == RESTRICTED_ROOM && grow_restricted(search, memory));
+	release_pages(query);
+	return end;
+}
+
 /*--- refining ------------------------------------------------------------*/
 
 /*
@@ -407,6 +474,7 @@ lock_refine_page(HnswQuery *query, BlockNumber blkno)
 {
 	Buffer		buffer = hnsw_read_known(query->index, query->rel, blkno, HNSW_PAGE_REFINE);
 
+	query->npages++;
 	if (!BufferIsValid(buffer))
 		hnsw_corrupt(query->rel, blkno, "The page is missing or not of the kind it should be.");
 	return buffer;
@@ -580,35 +648,41 @@ hnsw_refine_many(HnswQuery *query, const uint32 *nodes, int n, RefineResult *res
 /*--- rows of a node ------------------------------------------------------*/
 
 /*
- * hnsw_node_tids
- *		The heap TIDs of a node, palloc'd; false if it is not LIVE or not of
- *		that generation.
+ * hnsw_node_rows
+ *		The rows of a node, palloc'd; rows->query says which ones.  False if it
+ *		is not LIVE or not of that generation.
  */
 bool
-hnsw_node_tids(Relation rel, HnswIndex *index, uint32 node, uint16 generation,
-			   ItemPointerData **tids, int *ntids)
+hnsw_node_rows(Relation rel, HnswIndex *index, uint32 node, uint16 generation, HnswRows *rows)
 {
+	const uint8_t *place;
 	const NavSlotHead *head;
+	const uint64 *keys;
+	ItemPointerData tid;
 	BlockNumber blkno;
 	Buffer		buffer;
 	int			slot;
-	int			room = 1;
 	bool		live;
 
-	*ntids = 0;
+	rows->n = 0;
+	rows->recheck = false;
 	if (!hnsw_locate(index, node, &blkno, &slot))
 		return false;
 	buffer = hnsw_read_known(index, rel, blkno, HNSW_PAGE_NAV);
 	if (!BufferIsValid(buffer))
 		hnsw_corrupt(rel, blkno, "The page is missing or not of the kind it should be.");
-	head = slot_head(hnsw_slot(index, BufferGetPage(buffer), slot));
+	place = hnsw_slot(index, BufferGetPage(buffer), slot);
+	head = slot_head(place);
+	keys = slot_keys(&index->layout, place);
 	live = head->state == SLOT_LIVE && head->generation == generation;
 	if (live)
 	{
-		*tids = palloc(sizeof(ItemPointerData));
-		memcpy(*tids, head->tid, sizeof(ItemPointerData));
-		*ntids = 1;
-		*ntids = hnsw_chain_tids(rel, head->more, tids, 1, &room);
+		rows->room = 1;
+		rows->tids = palloc(sizeof(ItemPointerData));
+		memcpy(&tid, head->tid, sizeof(tid));
+		hnsw_add_row(rows, &tid, keys);
+		hnsw_chain_rows(rel, index, head->more, (head->flags & SLOT_MIXED) != 0 ? NULL : keys,
+						rows);
 	}
 	UnlockReleaseBuffer(buffer);
 	return live;

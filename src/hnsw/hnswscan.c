@@ -45,12 +45,7 @@
 #define WIDER		2
 #define GO_ON		4
 
-/*
- * To expand a node takes as long as to read so many bytes in order, besides
- * those of the slot and record; and the next search is not likely the last, so
- * the sweep may cost so many times as much.
- */
-#define EXPAND_BYTES	6144
+/* the next search is not likely the last, so the sweep may cost so many times as much */
 #define SWEEP_TIMES		2
 #define HEAD_BYTES		64		/* read of a slot by the sweep */
 
@@ -232,7 +227,7 @@ note_code_error(HnswScan *so, double distance, float by_code)
 static void
 refine_results(HnswScan *so, int n)
 {
-	const SearchResult *results = so->query->search.results;
+	const SearchResult *results = so->results;
 
 	n = Min(n, so->nresults);
 	hnsw_scan_room(so, so->nfound + n - so->nrefined);
@@ -249,6 +244,7 @@ refine_results(HnswScan *so, int n)
 		if (so->seen != NULL && !remember_refined(so, found))
 			continue;
 		found->distance = hnsw_scan_distance(so, found->node);
+		so->ndistances++;
 		hnsw_prefetch_row(so->index, results[so->nrefined].tid);
 		note_code_error(so, found->distance, results[so->nrefined].distance);
 		if (so->mode != HNSW_ITERATIVE_RELAXED && so->has_last &&
@@ -267,7 +263,7 @@ static double
 next_distance(const HnswScan *so)
 {
 	const QuantModel *model = so->index->model;
-	double		next = so->query->search.results[so->nrefined].distance;
+	double		next = so->results[so->nrefined].distance;
 
 	if (model == NULL)
 		return next - fabs(next) * FLT_EPSILON;
@@ -322,6 +318,22 @@ widest_search(const HnswScan *so)
 }
 
 /*
+ * hnsw_scan_refine_batch
+ *		The first of the results of a search refined, in order.
+ */
+void
+hnsw_scan_refine_batch(HnswScan *so)
+{
+	int			most = FIRST_REFINED * (so->recheck ? 2 : 1);
+
+	so->nrefined = 0;
+	if (so->seen != NULL)
+		most = so->recheck ? so->nresults : so->target + so->target / 8;
+	refine_results(so, most);
+	set_ready(so);
+}
+
+/*
  * Search as far as ef_search = so->reach does, from where the last search is if
  * it can go on so far; the first of the results refined, in order.
  */
@@ -330,7 +342,6 @@ search_batch(HnswScan *so)
 {
 	GraphSearch *search;
 	int			beam = beam_for(so, so->reach);
-	int			most = FIRST_REFINED * (so->recheck ? 2 : 1);
 
 	if (so->reach > so->widest)
 	{
@@ -345,13 +356,9 @@ search_batch(HnswScan *so)
 	search = &so->query->search;
 	so->examined = search->nexpanded;
 	so->exhausted = search->ncandidates < beam || search->full;
-
+	so->results = search->results;
 	so->nresults = search->nresults;
-	so->nrefined = 0;
-	if (so->seen != NULL)
-		most = so->recheck ? so->nresults : so->target + so->target / 8;
-	refine_results(so, most);
-	set_ready(so);
+	hnsw_scan_refine_batch(so);
 }
 
 /* would the next search cost more than to read everything, or too much memory? */
@@ -362,14 +369,18 @@ sweep_is_cheaper(const HnswScan *so)
 	double		record = index->params.refine_size > 0 ? index->params.refine_size :
 		index->layout.code_size;
 	double		sweep = hnsw_node_limit(index) * (HEAD_BYTES + record);
-	double		search = (double) so->reach * (EXPAND_BYTES + index->layout.size + record);
+	double		search = (double) so->reach * (HNSW_EXPAND_BYTES + index->layout.size + record);
 
 	return search * SWEEP_TIMES > sweep || !search_fits(so, so->reach);
 }
 
-/* start the sweep: under strict_order behind the last returned, else with all */
-static void
-start_sweep(HnswScan *so)
+/*
+ * hnsw_scan_start_sweep
+ *		Start the sweep: under strict_order behind the last returned, else with
+ *		all.
+ */
+void
+hnsw_scan_start_sweep(HnswScan *so)
 {
 	so->phase = HNSW_SCAN_SWEEP;
 	prepare_query(so, 1);
@@ -397,10 +408,16 @@ start_batches(HnswScan *so)
 	if (so->constant ||
 		hnsw_node_limit(so->index) / SMALL_SHARE <= (uint32) beam_for(so, so->ef))
 	{
-		start_sweep(so);
+		hnsw_scan_start_sweep(so);
 		return;
 	}
 	so->phase = HNSW_SCAN_SEARCH;
+	if (so->restricted)
+	{
+		so->target = hnsw_restricted_first(so);
+		hnsw_restricted_batch(so);
+		return;
+	}
 	search_batch(so);
 
 	/* there is no other batch: fill this one */
@@ -428,6 +445,13 @@ after_search(HnswScan *so)
 		so->phase = HNSW_SCAN_END;
 		return;
 	}
+	if (so->restricted)
+	{
+		remember_batch(so);
+		so->target = so->target > INT_MAX / 4 ? INT_MAX / 2 : so->target * 2;
+		hnsw_restricted_batch(so);
+		return;
+	}
 	if (so->examined >= so->max_tuples || so->returned >= so->max_tuples)
 	{
 		/* no more work; what the last search found is still good */
@@ -441,7 +465,7 @@ after_search(HnswScan *so)
 	so->reach = so->reach > INT_MAX / 8 ? INT_MAX / 4 : so->reach * WIDER;
 	so->target = RETURNED_LATER(so->reach);
 	if (so->exhausted || sweep_is_cheaper(so))
-		start_sweep(so);
+		hnsw_scan_start_sweep(so);
 	else
 		search_batch(so);
 }
@@ -505,7 +529,8 @@ next_rows(HnswScan *so)
 	bool		same;
 
 	so->next_tid = 0;
-	so->ntids = 0;
+	so->tids.n = 0;
+	so->tids.query = so->restricted ? so->query : NULL;
 	while (next_node(so, &found))
 	{
 		MemoryContext old;
@@ -513,12 +538,11 @@ next_rows(HnswScan *so)
 		MemoryContextReset(so->row_context);
 		old = MemoryContextSwitchTo(so->row_context);
 		/* the refine bytes were read before: now LIVE and the generation (H3) */
-		same = hnsw_node_tids(so->rel, so->index, found.node, found.generation,
-							  &so->tids, &so->ntids);
+		same = hnsw_node_rows(so->rel, so->index, found.node, found.generation, &so->tids);
 		MemoryContextSwitchTo(old);
-		if (same && so->ntids > 0)
+		if (same && so->tids.n > 0)
 			return true;
-		so->ntids = 0;
+		so->tids.n = 0;
 	}
 	return false;
 }
@@ -599,6 +623,18 @@ remember_row(IndexScanDesc scan, HnswIndex *index)
 		hnsw_remember_buffer(&index->rows, BufferGetBlockNumber(fetch->xs_cbuf), fetch->xs_cbuf);
 }
 
+/* the conditions on filter columns, if there are any */
+static void
+set_filter(IndexScanDesc scan, HnswScan *so)
+{
+	if (scan->numberOfKeys == 0)
+		return;
+	so->filter = filter_query(so->index->filters, scan->keyData, scan->numberOfKeys,
+							  so->query_context);
+	if (so->filter->ntests == 0 && !so->filter->never)
+		so->filter = NULL;
+}
+
 /* take settings and value, open the index */
 static void
 start_scan(IndexScanDesc scan, HnswScan *so)
@@ -606,8 +642,10 @@ start_scan(IndexScanDesc scan, HnswScan *so)
 	ScanKey		key = scan->orderByData;
 	double		memory = work_mem * 1024.0 * hnsw_scan_mem_multiplier;
 
-	if (scan->numberOfOrderBys != 1 || scan->numberOfKeys != 0)
-		elog(ERROR, "cannot scan hnsw index without one ORDER BY");
+	if (scan->numberOfOrderBys != 1 || key->sk_attno != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot scan hnsw index without one ORDER BY")));
 	if (scan->xs_snapshot != NULL && !IsMVCCSnapshot(scan->xs_snapshot))
 		elog(ERROR, "non-MVCC snapshots are not supported with hnsw");
 
@@ -634,7 +672,13 @@ start_scan(IndexScanDesc scan, HnswScan *so)
 		hnsw_refresh(so->index, so->rel);
 	if (is_heap(scan->heapRelation))
 		hnsw_make_buffers(so->index, &so->index->rows, scan->heapRelation);
-	prepare_query(so, beam_for(so, so->ef));
+	set_filter(scan, so);
+	so->restricted = so->rows != NULL || so->filter != NULL;
+	prepare_query(so, so->restricted ? 1 : beam_for(so, so->ef));
+	so->query->rows = so->rows;
+	so->query->filter = so->filter;
+	if (so->filter != NULL && so->filter->never)
+		so->phase = HNSW_SCAN_END;
 	so->constant = so->isnull || !so->index->metric->is_defined(so->query->plain);
 	so->recheck = !so->constant && so->index->params.codec == HNSW_CODEC_COMPACT &&
 		so->index->params.refine != REFINE_FULL;
@@ -659,14 +703,21 @@ hnswgettuple(IndexScanDesc scan, ScanDirection dir)
 		start_scan(scan, so);
 	else
 		remember_row(scan, so->index);
-	if (so->next_tid >= so->ntids && !next_rows(so))
-		return false;
+	if (so->next_tid >= so->tids.n)
+	{
+		bool		more = next_rows(so);
 
-	scan->xs_heaptid = so->tids[so->next_tid++];
+		if (so->restricted)
+			hnsw_restricted_count(so);
+		if (!more)
+			return false;
+	}
+
+	scan->xs_heaptid = so->tids.tids[so->next_tid++];
 	if (!ItemPointerIsValid(&scan->xs_heaptid) ||
 		!am_block_exists(scan->heapRelation, ItemPointerGetBlockNumber(&scan->xs_heaptid)))
 		hnsw_corrupt(so->rel, InvalidBlockNumber, "A row is not in the table.");
-	scan->xs_recheck = false;
+	scan->xs_recheck = so->tids.recheck;
 	distance.value = so->last.distance;
 	distance.isnull = false;
 	index_store_float8_orderby_distances(scan, types, &distance, so->recheck);

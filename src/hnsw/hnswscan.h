@@ -43,6 +43,16 @@ typedef enum HnswPhase
 
 struct hnsw_seen_hash;
 
+/*
+ * What things cost, as bytes read in order: to expand a node, besides those of
+ * its slot and record; to lock a page, to look at a slot's head, to refine,
+ * besides those of the record.
+ */
+#define HNSW_EXPAND_BYTES	6144
+#define HNSW_PAGE_BYTES		1400
+#define HNSW_HEAD_BYTES		72
+#define HNSW_RECORD_BYTES	2000
+
 typedef struct HnswScan
 {
 	Relation	rel;
@@ -56,6 +66,14 @@ typedef struct HnswScan
 	int			ef;
 	int64		max_tuples;
 	Size		memory;			/* bytes for found, and again for the search */
+
+	/* what may be returned */
+	FilterQuery *filter;		/* conditions on filter columns; NULL: none */
+	AmRestriction *rows;		/* NULL: all rows */
+	bool		restricted;
+	uint64		nswept;			/* nodes looked at by the sweep */
+	uint64		ndistances;		/* of nodes refined */
+	AmRestriction counted;		/* told to the caller before */
 
 	/* the value */
 	Datum		value;
@@ -79,7 +97,8 @@ typedef struct HnswScan
 	int			nfound;
 	int			nready;			/* of these may be returned now */
 	int			next;
-	int			nresults;		/* of the search; its results live in query */
+	const SearchResult *results;	/* of the search; they live in query */
+	int			nresults;
 	int			nrefined;		/* of these are in found, or not wanted */
 	double		code_errors;	/* sum of squares of what codes were wrong by, nav units */
 	int			ncode_errors;
@@ -94,8 +113,7 @@ typedef struct HnswScan
 	struct hnsw_seen_hash *seen;	/* nodes of earlier batches, or NULL */
 
 	/* rows of the node being returned */
-	ItemPointerData *tids;
-	int			ntids;
+	HnswRows	tids;
 	int			next_tid;
 } HnswScan;
 
@@ -123,6 +141,14 @@ extern double hnsw_scan_distance(HnswScan *so, uint32 node);
 extern bool hnsw_scan_seen(HnswScan *so, const HnswFound *found);
 extern void hnsw_scan_sort(HnswFound *found, int n);
 extern void hnsw_scan_room(HnswScan *so, int n);
+
+extern void hnsw_scan_refine_batch(HnswScan *so);
+extern void hnsw_scan_start_sweep(HnswScan *so);
+
+/* hnswrestrict.c */
+extern void hnsw_restricted_batch(HnswScan *so);
+extern int	hnsw_restricted_first(const HnswScan *so);
+extern void hnsw_restricted_count(HnswScan *so);
 
 /* hnswsweep.c */
 extern void hnsw_sweep(HnswScan *so);

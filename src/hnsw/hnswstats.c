@@ -18,6 +18,7 @@ typedef struct Stats
 	double		level[HNSW_MAX_LEVEL + 1];
 	double		rows;
 	double		shared;			/* nodes of more than one row */
+	double		mixed;			/* nodes whose rows may have different keys */
 	double		links;
 	double		dead_links;
 	double		apart;
@@ -35,19 +36,16 @@ StaticAssertDecl(lengthof(page_names) == HNSW_PAGE_VALUE + 2, "each kind has a n
 
 /* rows of a node beyond its first */
 static int
-chain_rows(Relation rel, const NavSlotHead *head)
+chain_rows(Relation rel, const HnswIndex *index, const NavSlotHead *head)
 {
-	ItemPointerData *tids = NULL;
-	int			room = 0;
-	int			n;
+	HnswRows	rows = {.room = 64};
 
 	if (head->more == LINK_NONE)
 		return 0;
-	room = 64;
-	tids = palloc(sizeof(ItemPointerData) * (Size) room);
-	n = hnsw_chain_tids(rel, head->more, &tids, 0, &room);
-	pfree(tids);
-	return n;
+	rows.tids = palloc(sizeof(ItemPointerData) * (Size) rows.room);
+	hnsw_chain_rows(rel, index, head->more, NULL, &rows);
+	pfree(rows.tids);
+	return rows.n;
 }
 
 /* a slot by itself; its page is locked */
@@ -65,9 +63,10 @@ count_slot(Stats *stats, Relation rel, HnswIndex *index, uint32 node, const uint
 	stats->live[node / 8] |= (uint8) (1 << (node % 8));
 	stats->level[Min(head->level, HNSW_MAX_LEVEL)]++;
 	stats->apart += hnsw_is_apart(index, head);
-	chain = chain_rows(rel, head);
+	chain = chain_rows(rel, index, head);
 	stats->rows += 1 + chain;
 	stats->shared += chain > 0;
+	stats->mixed += (head->flags & SLOT_MIXED) != 0;
 }
 
 /* links of a LIVE slot */
@@ -156,12 +155,14 @@ report_parameters(const HnswIndex *index, AmReport *report)
 {
 	const HnswParams *params = &index->params;
 
-	am_report_stat(report, "format version", HNSW_VERSION, NULL);
+	am_report_stat(report, "format version", HNSW_VERSION_OF(params->nwords), NULL);
 	am_report_stat(report, "dimensions", params->dim, index->metric->type->name);
 	am_report_stat(report, "m", params->m, NULL);
 	am_report_stat(report, "ef_construction", params->ef_construction, NULL);
 	am_report_stat(report, "nodes per page", index->slots_per_page, NULL);
 	am_report_stat(report, "segments", index->nsegments, NULL);
+	if (index->filters != NULL)
+		am_report_stat(report, "filter columns", index->filters->ncolumns, NULL);
 	am_report_stat(report, "codec", params->codec,
 				   params->codec == HNSW_CODEC_COMPACT ? "compact" : "exact");
 	if (index->model == NULL)
@@ -198,6 +199,8 @@ hnsw_stats(Relation rel, AmReport *report)
 	am_report_stat(report, "nodes dead", stats->state[SLOT_DEAD], NULL);
 	am_report_stat(report, "nodes free", stats->state[SLOT_FREE], NULL);
 	am_report_stat(report, "nodes shared", stats->shared, "of several rows");
+	if (index->filters != NULL)
+		am_report_stat(report, "nodes mixed", stats->mixed, "whose rows may differ in filters");
 	am_report_stat(report, "nodes apart", stats->apart, "without distances");
 	am_report_stat(report, "rows", stats->rows, NULL);
 	am_report_stat(report, "duplicate rows", stats->rows - stats->state[SLOT_LIVE],

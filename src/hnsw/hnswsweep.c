@@ -32,6 +32,7 @@ read_nodes(HnswScan *so, BlockNumber blkno, HnswFound *nodes)
 	Page		page = BufferGetPage(buffer);
 	int			n = 0;
 
+	so->query->npages++;
 	for (int slot = 0; slot < index->slots_per_page; slot++)
 		__builtin_prefetch(hnsw_slot(index, page, slot));
 	for (int slot = 0; slot < index->slots_per_page && n < MAX_PAGE_NODES; slot++)
@@ -39,6 +40,9 @@ read_nodes(HnswScan *so, BlockNumber blkno, HnswFound *nodes)
 		const NavSlotHead *head = slot_head(hnsw_slot(index, page, slot));
 
 		if (head->state != SLOT_LIVE)
+			continue;
+		so->nswept++;
+		if (so->restricted && !hnsw_accepts(so->query, (const uint8_t *) head))
 			continue;
 		nodes[n].node = hnsw_node_at(index, blkno, slot);
 		nodes[n].generation = head->generation;
@@ -125,7 +129,10 @@ sweep_page(HnswScan *so, BlockNumber blkno, int capacity)
 	int			n = read_nodes(so, blkno, nodes);
 
 	if (!so->constant)
+	{
 		measure_nodes(so, nodes, n);
+		so->ndistances += (uint64) n;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		if (so->constant)

@@ -70,7 +70,8 @@ compact_encode(const HnswIndex *index, HnswValue *value)
 
 /*
  * hnsw_value
- *		All that an insert stores of a datum, palloc'd.
+ *		All that an insert stores of a datum, palloc'd; keys are for the caller
+ *		to fill.
  *
  * Raises 22000 unless its dimensions are the column's.
  */
@@ -89,6 +90,7 @@ hnsw_value(HnswIndex *index, Datum datum)
 				 errmsg("expected %d dimensions, not %d", index->params.dim, dim)));
 	value->defined = metric->is_defined(value->plain);
 	value->code = palloc0(MAXALIGN(index->layout.code_size));
+	value->keys = palloc0((index->params.nwords + 1) * sizeof(uint64));
 	if (index->params.codec == HNSW_CODEC_EXACT)
 		exact_encode(index, value->plain, value->code);
 	else

@@ -29,6 +29,8 @@ typedef struct Writer
 	ForkNumber	fork;
 	uint8_t    *code;			/* scratch: a page code */
 	BufFile   **records;		/* by participant */
+	BufFile   **rows;			/* the same, with filter columns */
+	uint64	   *row;			/* scratch: a row's address and keys */
 	BlockNumber next;			/* block to be written */
 } Writer;
 
@@ -174,13 +176,45 @@ write_links(const Writer *w, uint32 place, uint8_t *slot)
 	}
 }
 
+/* the address of a row of the graph; w->row has its keys */
 static ItemPointerData
-tid_of_row(uint64 row)
+read_row(const Writer *w, uint64 name)
 {
+	Size		size = hnsw_row_size(w->build);
 	ItemPointerData tid;
 
-	ItemPointerSet(&tid, (BlockNumber) (row >> 16), (OffsetNumber) row);
+	w->row[0] = name;
+	if (w->rows != NULL)
+	{
+		BufFile    *file = w->rows[name >> 48];
+		uint64		n = name & ((UINT64CONST(1) << 48) - 1);
+
+		if (BufFileSeek(file, 0, (off_t) (n * size), SEEK_SET) != 0 ||
+			BufFileRead(file, w->row, size) != size)
+			elog(ERROR, "could not read a row from a temporary file");
+	}
+	ItemPointerSet(&tid, (BlockNumber) (w->row[0] >> 16), (OffsetNumber) w->row[0]);
 	return tid;
+}
+
+/* have the rows of a node different keys?  Those of the first are in the slot. */
+static bool
+is_mixed(const Writer *w, uint32 node, const uint8_t *slot)
+{
+	const Graph *graph = &w->build->graph;
+	uint32		d = graph_first_duplicate(graph, node);
+	bool		mixed = false;
+
+	while (w->rows != NULL && d != GRAPH_NONE && !mixed)
+	{
+		uint64_t	row;
+
+		d = graph_next_duplicate(graph, d, &row);
+		read_row(w, row);
+		mixed = memcmp(w->row + 1, slot_keys(w->layout, slot),
+					   (Size) w->layout->nkeys * sizeof(uint64)) != 0;
+	}
+	return mixed;
 }
 
 /* "more" is the next tids slot, and goes up by those the node takes */
@@ -191,12 +225,15 @@ write_slot(const Writer *w, uint32 place, uint32 *more, uint8_t *slot)
 	uint32		node = w->build->order[place];
 	uint32		upper = w->build->upper[node];
 	uint32		ntids = hnsw_tids_slots(w->build, node);
-	ItemPointerData tid = tid_of_row(graph_row(graph, node));
+	ItemPointerData tid = read_row(w, graph_row(graph, node));
 	NavSlotHead *head = (NavSlotHead *) (void *) slot;
 
 	page_code(w, node);
 	slot_init(w->layout, slot, graph_level(graph, node), (const uint8_t *) &tid, w->code);
-	head->more = ntids == 0 ? LINK_NONE : w->plan->tids_start * HNSW_TIDS_SLOTS + *more;
+	slot_set_keys(w->layout, slot, w->row + 1);
+	head->flags = is_mixed(w, node, slot) ? SLOT_MIXED : 0;
+	head->more = ntids == 0 ? LINK_NONE :
+		w->plan->tids_start * w->index->tids_per_page + *more;
 	head->upper = upper == HNSW_NO_UPPER ? LINK_NONE : upper_id(w, upper);
 	*more += ntids;
 	write_links(w, place, slot);
@@ -275,30 +312,27 @@ write_refine(Writer *w, BlockNumber start, BlockNumber end)
 	}
 }
 
-static void
-open_records(Writer *w)
+/* a file of each participant, to be read */
+static BufFile **
+open_files(const Writer *w, const char *what, BufFile *own)
 {
 	HnswBuild  *build = w->build;
+	int			n = build->shared->participants;
+	BufFile   **files = palloc0(sizeof(BufFile *) * (Size) n);
 
-	w->records = palloc0(sizeof(BufFile *) * build->shared->participants);
-	if (build->index.params.refine_size == 0)
-		return;
-	if (!build->parallel)
-		w->records[0] = build->records;
-	else
-	{
-		for (int i = 0; i < build->shared->participants; i++)
-			w->records[i] = hnsw_build_file(build, "records", i, false);
-	}
+	files[0] = own;
+	for (int i = 0; build->parallel && i < n; i++)
+		files[i] = hnsw_build_file(build, what, i, false);
+	return files;
 }
 
 static void
-close_records(Writer *w)
+close_files(const Writer *w, BufFile **files)
 {
-	for (int i = 0; i < w->build->shared->participants && w->build->parallel; i++)
+	for (int i = 0; files != NULL && w->build->parallel && i < w->build->shared->participants; i++)
 	{
-		if (w->records[i] != NULL)
-			BufFileClose(w->records[i]);
+		if (files[i] != NULL)
+			BufFileClose(files[i]);
 	}
 }
 
@@ -430,24 +464,27 @@ write_values(Writer *w)
 static HnswTidsSlot *
 next_tids_slot(Writer *w, Buffer *buffer, uint64 done)
 {
-	int			i = done % HNSW_TIDS_SLOTS;
-	HnswTidsSlot *slots;
+	uint32		i = (uint32) (done % w->index->tids_per_page);
+	HnswTidsSlot *slot;
 
 	if (i == 0)
 	{
 		if (BufferIsValid(*buffer))
 			end_page(*buffer);
-		*buffer = new_page(w, HNSW_PAGE_TIDS, HNSW_TIDS_SLOTS * sizeof(HnswTidsSlot));
+		*buffer = new_page(w, HNSW_PAGE_TIDS,
+						   w->index->tids_per_page * w->index->tids_size);
 	}
-	slots = (HnswTidsSlot *) HnswPageData(BufferGetPage(*buffer));
-	slots[i].next = LINK_NONE;
-	return &slots[i];
+	slot = (HnswTidsSlot *) (void *) (HnswPageData(BufferGetPage(*buffer)) +
+									  i * w->index->tids_size);
+	slot->next = LINK_NONE;
+	return slot;
 }
 
 static void
 write_tids(Writer *w)
 {
 	const Graph *graph = &w->build->graph;
+	Size		nwords = w->index->params.nwords;
 	Buffer		buffer = InvalidBuffer;
 	uint64		done = 0;
 
@@ -463,14 +500,19 @@ write_tids(Writer *w)
 			if (slot == NULL || slot->ntids == HNSW_TIDS_PER_SLOT)
 			{
 				if (slot != NULL)
-					slot->next = (uint32) ((uint64) w->plan->tids_start * HNSW_TIDS_SLOTS + done);
+					slot->next = (uint32) ((uint64) w->plan->tids_start *
+										   w->index->tids_per_page + done);
 				slot = next_tids_slot(w, &buffer, done++);
 			}
 			d = graph_next_duplicate(graph, d, &row);
-			slot->tids[slot->ntids++] = tid_of_row(row);
+			slot->tids[slot->ntids] = read_row(w, row);
+			if (nwords > 0)
+				memcpy(hnsw_tids_keys(slot, nwords, slot->ntids), w->row + 1,
+					   nwords * sizeof(uint64));
+			slot->ntids++;
 		}
 	}
-	end_last_page(buffer, done % HNSW_TIDS_SLOTS != 0);
+	end_last_page(buffer, done % w->index->tids_per_page != 0);
 }
 
 /*--- the metapage --------------------------------------------------------*/
@@ -482,7 +524,7 @@ fill_meta(const Writer *w, HnswMetaPage meta)
 	uint32		nnav = w->plan->refine_start - w->plan->nav_start;
 
 	meta->magic = HNSW_MAGIC;
-	meta->version = HNSW_VERSION;
+	meta->version = HNSW_VERSION_OF(index->params.nwords);
 	if (!pg_strong_random(&meta->build_id, sizeof(meta->build_id)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
@@ -513,7 +555,7 @@ fill_meta(const Writer *w, HnswMetaPage meta)
 	}
 	if (w->plan->nupper % index->uppers_per_page != 0)
 		meta->upper_hint = w->plan->value_start - 1;
-	if (w->plan->ntids % HNSW_TIDS_SLOTS != 0)
+	if (w->plan->ntids % w->index->tids_per_page != 0)
 		meta->tids_hint = w->plan->end - 1;
 }
 
@@ -539,6 +581,7 @@ init_writer(Writer *w, HnswBuild *build, const HnswPlan *plan, ForkNumber fork)
 	w->plan = plan;
 	w->fork = fork;
 	w->code = MemoryContextAlloc(build->context, MAXALIGN(w->layout->code_size));
+	w->row = MemoryContextAllocZero(build->context, hnsw_row_size(build));
 }
 
 typedef void (*WriteUnit) (Writer *w, BlockNumber start, BlockNumber end);
@@ -577,10 +620,14 @@ hnsw_write_units(HnswBuild *build)
 	Writer		w;
 
 	init_writer(&w, build, plan, MAIN_FORKNUM);
+	if (build->index.params.nwords > 0)
+		w.rows = open_files(&w, "rows", build->rows);
 	write_units(&w, write_nav, &shared->next_nav, plan->nav_start, plan->refine_start);
-	open_records(&w);
+	close_files(&w, w.rows);
+	if (build->index.params.refine_size > 0)
+		w.records = open_files(&w, "records", build->records);
 	write_units(&w, write_refine, &shared->next_refine, plan->refine_start, plan->upper_start);
-	close_records(&w);
+	close_files(&w, w.records);
 }
 
 /* metapage, unfilled, and model */
@@ -613,7 +660,10 @@ hnsw_write_rest(HnswBuild *build)
 	write_upper(&w);
 	if (build->index.model == NULL)
 		write_values(&w);
+	if (build->index.params.nwords > 0)
+		w.rows = open_files(&w, "rows", build->rows);
 	write_tids(&w);
+	close_files(&w, w.rows);
 	if (w.next != plan->end)
 		elog(ERROR, "index \"%s\" has %u pages, not %u",
 			 RelationGetRelationName(build->rel), w.next, plan->end);

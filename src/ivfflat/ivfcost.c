@@ -163,24 +163,6 @@ first_lists(const Shape *shape)
 	return Min(shape->lists, Max(shape->probes, ENOUGH_ROWS / Max(rows, 1e-6)));
 }
 
-/* conditions on the vector that the index has no answer to: all but IS NOT NULL */
-static bool
-asks_for_vector(const IndexPath *path)
-{
-	ListCell   *cell;
-
-	foreach(cell, path->indexclauses)
-	{
-		IndexClause *clause = lfirst_node(IndexClause, cell);
-		const NullTest *test = (const NullTest *) clause->rinfo->clause;
-
-		if (clause->indexcol == 0 &&
-			!(IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL))
-			return true;
-	}
-	return false;
-}
-
 /* no plan, or the last resort */
 static void
 never(IndexPath *path, Cost *startup, Cost *total)
@@ -207,7 +189,7 @@ ivfcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_co
 	double		records;
 	double		rows;
 
-	if (path->indexorderbys == NIL || asks_for_vector(path))
+	if (path->indexorderbys == NIL || am_asks_for_vector(path))
 	{
 		/* rows whose vector is NULL are not in it, and without order it reads all */
 		never(path, startup, total);

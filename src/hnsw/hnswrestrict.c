@@ -1,0 +1,244 @@
+/*-------------------------------------------------------------------------
+ *
+ * hnswrestrict.c
+ *	  Scans that return only some rows: which those are, and the batches of
+ *	  searches that look for them (README.md, "Restricted scans").
+ *
+ * A node is tested when the search reads its slot.  One without a row that may
+ * be returned is expanded like any, but is no result: it is not refined, and
+ * its row is not fetched.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include <math.h>
+
+#include "hnsw/hnswscan.h"
+#include "miscadmin.h"
+#include "utils/rel.h"
+
+/* memory a search has at first: for so many candidates and results */
+#define FIRST_CANDIDATES	4096
+#define FIRST_RESULTS		512
+
+/* of ef: nodes returned by the first batch, and expanded beyond what they need */
+#define RETURNED_PART		4
+#define MARGIN(ef)			((ef) / 4 * 3)
+
+/* results settled for each that is returned: the last ones are not all found */
+#define SETTLED_TIMES		1.2
+
+/* nodes expanded before it is asked whether the sweep is cheaper */
+#define FIRST_NODES			128
+
+/*--- what may be returned ------------------------------------------------*/
+
+/*
+ * hnsw_accepts
+ *		Whether a LIVE node may have a row that may be returned; its slot is on
+ *		a locked page.
+ *
+ * Of a node whose rows differ that is not known before each is tested.
+ */
+bool
+hnsw_accepts(HnswQuery *query, const uint8_t *slot)
+{
+	const NavSlotHead *head = slot_head(slot);
+	bool		accepted = true;
+	ItemPointerData tid;
+
+	if (query->filter != NULL && (head->flags & SLOT_MIXED) == 0)
+		accepted = filter_test(query->filter,
+							   slot_keys(&query->index->layout, slot)) != FILTER_NO;
+	if (accepted && query->rows != NULL && head->more == LINK_NONE)
+	{
+		memcpy(&tid, head->tid, sizeof(tid));
+		accepted = query->rows->accepts(query->rows->arg, &tid);
+	}
+	query->nrejected += !accepted;
+	return accepted;
+}
+
+/*
+ * hnsw_accepts_row
+ *		Whether a row may be returned, with these keys.
+ */
+FilterResult
+hnsw_accepts_row(HnswQuery *query, const ItemPointerData *tid, const uint64 *keys)
+{
+	FilterResult result = FILTER_YES;
+
+	if (query->filter != NULL)
+		result = filter_test(query->filter, keys);
+	if (result != FILTER_NO && query->rows != NULL &&
+		!query->rows->accepts(query->rows->arg, tid))
+		result = FILTER_NO;
+	return result;
+}
+
+/*--- batches -------------------------------------------------------------*/
+
+/*
+ * The part of all nodes that may be returned, as far as is known: near the
+ * query what the search has met, elsewhere what the caller says.
+ */
+static double
+accepted_part(const HnswScan *so)
+{
+	const RestrictedSearch *search = so->query->restricted;
+
+	if (so->query->rows != NULL)
+		return so->query->rows->fraction;
+	return (search->naccepted + 1.0) / (search->base.nexpanded + 1.0);
+}
+
+/*
+ * What the sweep costs, in nodes expanded: it locks each nav page and reads the
+ * heads of its slots, and the records of those accepted.
+ */
+static double
+sweep_nodes(const HnswScan *so)
+{
+	const HnswIndex *index = so->index;
+	double		nodes = hnsw_node_limit(index);
+	double		expand = HNSW_EXPAND_BYTES + index->layout.size;
+
+	return (nodes / index->slots_per_page * HNSW_PAGE_BYTES + nodes * HNSW_HEAD_BYTES +
+			nodes * accepted_part(so) * (HNSW_RECORD_BYTES + index->params.refine_size)) / expand;
+}
+
+/* what it costs, in nodes expanded, to find the rows in another way */
+static double
+other_way(const HnswScan *so)
+{
+	const AmRestriction *rows = so->query->rows;
+
+	return rows != NULL && rows->can_switch && rows->switch_nodes > 0 ? rows->switch_nodes : sweep_nodes(so);
+}
+
+/* how many nodes would have to be expanded from now on, if it goes on like that? */
+static double
+nodes_to_come(const HnswScan *so, double wanted)
+{
+	const RestrictedSearch *search = so->query->restricted;
+	double		found = search->naccepted + 0.5;
+
+	return search->base.nexpanded * Max(wanted / found, 1) - search->base.nexpanded;
+}
+
+/* search until the nodes of this batch are settled, unless that costs too much */
+static RestrictedEnd
+search_settled(HnswScan *so)
+{
+	RestrictedSearch *search = so->query->restricted;
+	double		wanted = so->target * SETTLED_TIMES;
+	uint32		most = (uint32) Min(hnsw_max_scan_tuples, PG_UINT32_MAX / 2);
+	uint32		nodes = Max(search->base.nexpanded, FIRST_NODES);
+	RestrictedEnd end;
+
+	for (;;)
+	{
+		end = hnsw_restricted_run(so->query, wanted, Min(nodes, most), so->memory);
+		if (end != RESTRICTED_NODES || nodes >= most)
+			return end;
+		if (nodes_to_come(so, wanted) > other_way(so))
+			return end;
+		nodes += nodes / 2;
+	}
+}
+
+/*
+ * hnsw_restricted_batch
+ *		The next batch: so->target nodes with those before.
+ *
+ * If the search cannot settle them, the scan goes on with the sweep, or ends
+ * where the caller wants to go on himself.
+ */
+void
+hnsw_restricted_batch(HnswScan *so)
+{
+	RestrictedEnd end;
+	const GraphSearch *search;
+
+	if (so->query->restricted == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(so->query_context);
+
+		hnsw_restricted_start(so->query, FIRST_CANDIDATES, FIRST_RESULTS, MARGIN(so->ef));
+		MemoryContextSwitchTo(old);
+	}
+	end = search_settled(so);
+	search = &so->query->restricted->base;
+	so->examined = search->nexpanded;
+	so->exhausted = end != RESTRICTED_SETTLED;
+	so->results = search->results;
+	so->nresults = search->nresults;
+	so->nrefined = 0;
+	if (!so->exhausted)
+		hnsw_scan_refine_batch(so);
+	else if (so->query->rows != NULL && so->query->rows->can_switch)
+	{
+		so->query->rows->gave_up = true;
+		so->phase = HNSW_SCAN_END;
+	}
+	else
+		hnsw_scan_start_sweep(so);
+}
+
+/*
+ * hnsw_restricted_first
+ *		How many nodes the first batch returns; each further one as many as those
+ *		before it together.
+ */
+int
+hnsw_restricted_first(const HnswScan *so)
+{
+	if (so->mode == HNSW_ITERATIVE_OFF)
+		return so->ef;
+	return Max(so->ef / RETURNED_PART, Min(so->ef, 10));
+}
+
+/*
+ * hnsw_restricted_count
+ *		Tell the caller what was done since the last time.
+ */
+void
+hnsw_restricted_count(HnswScan *so)
+{
+	HnswQuery  *query = so->query;
+	AmRestriction *rows = query->rows;
+	uint64		nodes = so->nswept;
+	uint64		distances = so->ndistances;
+
+	if (rows == NULL)
+		return;
+	if (query->restricted != NULL)
+	{
+		nodes += query->restricted->base.nexpanded;
+		distances += query->restricted->ndistances;
+	}
+	rows->nodes += nodes - so->counted.nodes;
+	rows->pages += query->npages - so->counted.pages;
+	rows->distances += distances - so->counted.distances;
+	rows->rejected += query->nrejected - so->counted.rejected;
+	so->counted.nodes = nodes;
+	so->counted.pages = query->npages;
+	so->counted.distances = distances;
+	so->counted.rejected = query->nrejected;
+}
+
+/*
+ * hnsw_restrict_scan
+ *		Return only rows that are accepted; NULL: all.  Between hnswrescan() and
+ *		the first row.
+ */
+void
+hnsw_restrict_scan(IndexScanDesc scan, AmRestriction *restriction)
+{
+	HnswScan   *so = (HnswScan *) scan->opaque;
+
+	if (so->phase != HNSW_SCAN_START || so->query != NULL)
+		elog(ERROR, "an hnsw scan can only be restricted before its first row");
+	so->rows = restriction;
+}
