@@ -1,5 +1,6 @@
-# kill -9 under concurrent inserts, deletes and vacuums: after each restart every
-# row is in the index, exactly once, and writing goes on.
+# kill -9 under concurrent inserts, updates of filter columns, deletes and vacuums:
+# after each restart every row is in the index, exactly once and with its keys, and
+# writing goes on.
 use strict;
 use warnings FATAL => 'all';
 use IPC::Run ();
@@ -12,10 +13,10 @@ use VecextTest;
 my $node = vecext_node('crash',
 	conf => "autovacuum = off\nfsync = off\ncheckpoint_timeout = 30s\nfull_page_writes = on\n");
 $node->safe_psql('postgres', <<'SQL');
-CREATE TABLE item (id serial PRIMARY KEY, v vector(48));
-CREATE INDEX item_v ON item USING hnsw (v vector_l2_ops);
-CREATE TABLE large (id serial PRIMARY KEY, v vector(2500));
-CREATE INDEX large_v ON large USING hnsw (v vector_l1_ops);
+CREATE TABLE item (id serial PRIMARY KEY, v vector(48), k int DEFAULT 10 * random(), t text DEFAULT md5(random()::text));
+CREATE INDEX item_v ON item USING hnsw (v vector_l2_ops, k, t);
+CREATE TABLE large (id serial PRIMARY KEY, v vector(2500), k int DEFAULT 10 * random());
+CREATE INDEX large_v ON large USING hnsw (v vector_l1_ops, k);
 SQL
 
 my $script = $node->basedir . '/insert.sql';
@@ -25,6 +26,8 @@ append_to_file($script, <<'SQL');
 INSERT INTO item (v) SELECT random_vector(48, :s + i) FROM generate_series(1, :n) i;
 INSERT INTO large (v) VALUES (random_vector(2500, :s));
 DELETE FROM item WHERE id = ANY (ARRAY(SELECT id FROM item ORDER BY v <-> random_vector(48, :s) LIMIT 3));
+UPDATE item SET k = nullif(k, :n) + 1 WHERE id % 20 = :n - 1 AND random() < 0.1;
+UPDATE large SET k = k + 1 WHERE id % 20 = :n - 1 AND random() < 0.1;
 DELETE FROM large WHERE id % 20 = :n AND random() < 0.1;
 SQL
 my $vacuum = $node->basedir . '/vacuum.sql';
@@ -68,6 +71,11 @@ SQL
 SET enable_seqscan = off; SET enable_sort = off; SET hnsw.max_scan_tuples = 1000000;
 SELECT count(*) - count(DISTINCT id), (SELECT count(*) FROM $table) - count(*) FROM
 	(SELECT id FROM $table ORDER BY v $operator (SELECT v FROM $table ORDER BY id LIMIT 1)) s;
+SQL
+		is($node->safe_psql('postgres', <<SQL), '0', "round $round: $table has its rows of a filter");
+SET enable_seqscan = off; SET enable_sort = off;
+SELECT (SELECT count(*) FROM $table WHERE k + 0 = 3) - count(*) FROM
+	(SELECT id FROM $table WHERE k = 3 ORDER BY v $operator (SELECT v FROM $table ORDER BY id LIMIT 1)) s;
 SQL
 		my $found = $node->safe_psql('postgres', <<SQL);
 SET enable_seqscan = off; SET hnsw.iterative_scan = off;

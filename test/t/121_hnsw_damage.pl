@@ -21,9 +21,9 @@ sub random_bits
 # shape => type, operator class, operator, query, rows; each has chains of rows
 my %shape = (
 	dense => [ 'vector(24)', 'vector_l2_ops', '<->', 'random_vector(24, 1)',
-		'SELECT random_vector(24, g % 500) FROM generate_series(1, 700) g' ],
+		"SELECT random_vector(24, g % 500), nullif(g % 20, 0), 't' || g % 7 FROM generate_series(1, 700) g" ],
 	long => [ 'vector(3000)', 'vector_l1_ops', '<+>', 'random_vector(3000, 1)',
-		'SELECT random_vector(3000, g % 25) FROM generate_series(1, 60) g' ],
+		'SELECT random_vector(3000, g % 25), g FROM generate_series(1, 60) g' ],
 );
 
 my %mode = (
@@ -59,9 +59,10 @@ for my $shape (sort keys %shape)
 	my ($type, $class, $operator, $query, $rows) = @{ $shape{$shape} };
 	my $make = sub {
 		my ($name) = @_;
-		return "CREATE TABLE $name (v $type); ALTER TABLE $name ALTER v SET STORAGE EXTERNAL;\n"
+		return "CREATE TABLE $name (v $type, k int, t text); ALTER TABLE $name ALTER v SET STORAGE EXTERNAL;\n"
 		  . "INSERT INTO $name $rows;\n"
-		  . "CREATE INDEX ${name}_v ON $name USING hnsw (v $class) WITH (m = 8);\n"
+		  . "CREATE INDEX ${name}_v ON $name USING hnsw (v $class"
+		  . ($shape eq 'long' ? '' : ', k, t') . ") WITH (m = 8);\n"
 		  . "INSERT INTO $name $rows;\n";
 	};
 	$node->safe_psql('postgres', $make->("${shape}_0"));
@@ -105,7 +106,9 @@ for my $case (@case)
 	my ($type, $class, $operator, $query, $rows) = @{ $shape{$shape} };
 	my @statement = (
 		"SELECT count(*) FROM (SELECT v FROM $name ORDER BY v $operator $query LIMIT 10000) s",
+		"SELECT count(*) FROM (SELECT v FROM $name WHERE k < 3 AND t > 't2' ORDER BY v $operator $query) s",
 		"INSERT INTO $name $rows",
+		"UPDATE $name SET k = k + 1 WHERE k < 5",
 		"DELETE FROM $name WHERE ctid < '(2,0)'",
 		"VACUUM (PARALLEL 0) $name",
 		"SELECT count(*) FROM vecext_index_check('${name}_v')",

@@ -21,11 +21,11 @@ $standby->start;
 
 my $rows = 6000;
 $node->safe_psql('postgres', <<SQL);
-CREATE TABLE item (id serial PRIMARY KEY, v vector(40), w vector(2500));
+CREATE TABLE item (id serial PRIMARY KEY, v vector(40), w vector(2500), k int DEFAULT 5 * random());
 INSERT INTO item (v, w) SELECT random_vector(40, g % ($rows - 500)),
 	CASE WHEN g % 20 = 0 THEN random_vector(2500, g % 1000) END
 	FROM generate_series(1, $rows) g;
-CREATE INDEX item_v ON item USING hnsw (v vector_l2_ops);
+CREATE INDEX item_v ON item USING hnsw (v vector_l2_ops, k);
 CREATE INDEX item_w ON item USING hnsw (w vector_l1_ops);
 SQL
 
@@ -52,6 +52,7 @@ sub replace_part
 	my ($round) = @_;
 	$node->safe_psql('postgres', <<SQL);
 DELETE FROM item WHERE id % 4 = $round % 4;
+UPDATE item SET k = k + 1 WHERE id % 7 = $round;
 INSERT INTO item (v, w) SELECT random_vector(40, 10000 * $round + g),
 	CASE WHEN g % 20 = 0 THEN random_vector(2500, 10000 * $round + g) END
 	FROM generate_series(1, $rows / 8) g;
