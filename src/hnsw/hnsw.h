@@ -138,6 +138,7 @@ extern void hnsw_make_buffers(HnswIndex *index, HnswBuffers *buffers, Relation r
 extern Buffer hnsw_read_known(HnswIndex *index, Relation rel, BlockNumber blkno,
 							  HnswPageKind kind);
 extern void hnsw_prefetch(const HnswIndex *index, BlockNumber blkno, Size offset, Size size);
+extern void hnsw_prefetch_heads(const HnswIndex *index, BlockNumber blkno);
 extern void hnsw_prefetch_row(const HnswIndex *index, const uint8_t *tid);
 
 static inline void

@@ -216,6 +216,28 @@ prefetch_page(const HnswBuffers *buffers, BlockNumber blkno)
 }
 
 /*
+ * hnsw_prefetch_heads
+ *		The same for what tells which nodes of a nav page may be returned: heads
+ *		and keys.
+ */
+void
+hnsw_prefetch_heads(const HnswIndex *index, BlockNumber blkno)
+{
+	const char *page = prefetch_page(&index->pages, blkno);
+
+	if (page == NULL)
+		return;
+	for (int i = 0; i < index->slots_per_page; i++)
+	{
+		const char *slot = page + HNSW_PAGE_START + (Size) i * index->layout.size;
+
+		__builtin_prefetch(slot);
+		if (index->layout.nkeys > 0)
+			__builtin_prefetch(slot + index->layout.keys_offset);
+	}
+}
+
+/*
  * hnsw_prefetch
  *		Let the processor fetch "size" bytes from "offset" on of a page's data,
  *		and what is needed to lock it, if its buffer is known.

@@ -49,8 +49,8 @@ struct hnsw_seen_hash;
  * besides those of the record.
  */
 #define HNSW_EXPAND_BYTES	6144
-#define HNSW_PAGE_BYTES		1400
-#define HNSW_HEAD_BYTES		72
+#define HNSW_PAGE_BYTES		2500
+#define HNSW_HEAD_BYTES		144
 #define HNSW_RECORD_BYTES	2000
 
 typedef struct HnswScan

@@ -20,6 +20,9 @@
 /* LIVE nodes of one nav page; no slot is smaller than 64 bytes */
 #define MAX_PAGE_NODES	(BLCKSZ / 64)
 
+/* pages whose heads are fetched ahead */
+#define PAGES_AHEAD		3
+
 /* nodes that are put in order at first */
 #define FIRST_SORTED	1000
 
@@ -28,13 +31,14 @@ static int
 read_nodes(HnswScan *so, BlockNumber blkno, HnswFound *nodes)
 {
 	HnswIndex  *index = so->index;
-	Buffer		buffer = hnsw_read(so->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_NAV);
-	Page		page = BufferGetPage(buffer);
+	Buffer		buffer = hnsw_read_known(index, so->rel, blkno, HNSW_PAGE_NAV);
+	Page		page;
 	int			n = 0;
 
+	if (!BufferIsValid(buffer))
+		hnsw_corrupt(so->rel, blkno, "The page is missing or not of the kind it should be.");
+	page = BufferGetPage(buffer);
 	so->query->npages++;
-	for (int slot = 0; slot < index->slots_per_page; slot++)
-		__builtin_prefetch(hnsw_slot(index, page, slot));
 	for (int slot = 0; slot < index->slots_per_page && n < MAX_PAGE_NODES; slot++)
 	{
 		const NavSlotHead *head = slot_head(hnsw_slot(index, page, slot));
@@ -251,6 +255,8 @@ hnsw_sweep(HnswScan *so)
 			CHECK_FOR_INTERRUPTS();
 			if (so->constant && end <= so->sweep_node)
 				continue;
+			if (page + PAGES_AHEAD < index->segments[i].nnav)
+				hnsw_prefetch_heads(index, index->segments[i].start + page + PAGES_AHEAD);
 			if (!sweep_page(so, index->segments[i].start + page, capacity))
 				goto done;
 		}

@@ -230,7 +230,7 @@ recall(Searches *s, Index *index, const Case *c, double *nodes)
 	return (double) hits / wanted;
 }
 
-/* measured over 20 seeds, the least recall less some hundredths */
+/* measured over 20 seeds, the least recall less two hundredths or more */
 static void
 test_kinds(Index *index, const char *of)
 {
@@ -241,8 +241,8 @@ test_kinds(Index *index, const char *of)
 		{RANDOM, 0.01, 0.96, "1 %"},
 		{RANDOM, 0.001, 0.96, "0.1 %"},
 		{NEAR, 0.1, 0.97, "10 %, the nearest"},
-		{CLUSTERS, 0.1, 0.90, "10 %, elsewhere"},
-		{CLUSTERS, 0.01, 0.90, "1 %, elsewhere"},
+		{CLUSTERS, 0.1, 0.94, "10 %, elsewhere"},
+		{CLUSTERS, 0.01, 0.95, "1 %, elsewhere"},
 	};
 	Searches	s;
 
