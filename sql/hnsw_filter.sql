@@ -103,3 +103,13 @@ RESET enable_seqscan;
 CREATE INDEX ON many USING hnsw (part, v vector_l2_ops);
 CREATE INDEX ON many USING hnsw (v vector_l2_ops, v vector_l2_ops);
 SELECT name, value FROM vecext_index_stats('many_idx') WHERE name IN ('format version', 'filter columns', 'nodes mixed') ORDER BY name;
+-- values whose codes the build has rounded twice: an update finds their nodes all the same
+CREATE TABLE coded AS SELECT i AS id, i % 10 AS k, (SELECT array_agg(hashint8(i * 64 + d) / 4e9)::vector FROM generate_series(0, 63) d) AS v
+	FROM generate_series(1, 300) i;
+ALTER TABLE coded ALTER v TYPE vector(64);
+CREATE INDEX coded_idx ON coded USING hnsw (v vector_cosine_ops, k) WITH (nav_bits = 4);
+UPDATE coded SET k = k + 1;
+SELECT name, value FROM vecext_index_stats('coded_idx') WHERE name IN ('nodes live', 'nodes mixed', 'rows') ORDER BY name;
+VACUUM coded;
+SELECT name, value FROM vecext_index_stats('coded_idx') WHERE name IN ('nodes live', 'nodes mixed', 'rows') ORDER BY name;
+SELECT * FROM vecext_index_check('coded_idx', true);

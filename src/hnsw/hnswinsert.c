@@ -17,6 +17,7 @@
 #include "utils/rel.h"
 
 #define NEAR_PAGES		4		/* neighbors whose pages are tried for a free slot */
+#define NEAREST			2		/* neighbors whose records are compared, whatever their codes */
 #define INSERT_TRIES	3
 #define INSERT_MEMORY	((Size) 1024 * 1024)
 #define RECORD_PAGES	(MAX_GENERIC_XLOG_PAGES - 1)	/* refine pages of a slot's record */
@@ -82,19 +83,25 @@ same_exact(HnswInsert *insert, const uint8_t *code)
 }
 
 /*
- * Whether a node has the new value.  What was read is only sure once the
- * node's generation is seen again, under the lock that adds the row.
+ * Whether a node, one of the nearest or not, has the new value.  What was read
+ * is only sure once the node's generation is seen again, under the lock that
+ * adds the row.
+ *
+ * The build makes codes from others of more bits, so an equal value may have
+ * another code; its record is the same, and says all that is returned of it.
  */
 static bool
-same_value(HnswInsert *insert, const InsertNode *node)
+same_value(HnswInsert *insert, const InsertNode *node, bool nearest)
 {
 	const HnswIndex *index = insert->index;
 	const uint8_t *code = node->slot + index->layout.code_offset;
 
 	if (index->params.codec == HNSW_CODEC_EXACT)
 		return same_exact(insert, code);
-	return memcmp(code, insert->value->code, index->layout.code_size) == 0 &&
-		same_record(insert, node->id);
+	if (memcmp(code, insert->value->code, index->layout.code_size) != 0 &&
+		(!nearest || index->params.refine_size == 0))
+		return false;
+	return same_record(insert, node->id);
 }
 
 /* add the row to a node, if it still is the one that was read */
@@ -134,7 +141,7 @@ add_to_equal(HnswInsert *insert)
 {
 	for (int i = 0; i < insert->ncandidates; i++)
 	{
-		if (same_value(insert, insert->candidates[i].node) &&
+		if (same_value(insert, insert->candidates[i].node, i < NEAREST) &&
 			add_row(insert, insert->candidates[i].node))
 			return true;
 	}
