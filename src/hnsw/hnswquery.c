@@ -418,7 +418,9 @@ grow_restricted(RestrictedSearch *search, Size memory)
 	int			keep = search->base.max_keep * RESTRICTED_GROWS;
 	void	   *old = search->base.candidates;
 
-	if (candidates > MAX_RESTRICTED || restricted_size(candidates, keep) > memory)
+	/* for a moment there are both */
+	if (candidates > MAX_RESTRICTED ||
+		restricted_size(candidates, keep) / RESTRICTED_GROWS * (RESTRICTED_GROWS + 1) > memory)
 		return false;
 	restricted_grow(search, candidates, keep,
 					MemoryContextAllocExtended(GetMemoryChunkContext(old),

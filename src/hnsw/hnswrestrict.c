@@ -18,9 +18,13 @@
 #include "miscadmin.h"
 #include "utils/rel.h"
 
-/* memory a search has at first: for so many candidates and results */
+/*
+ * Memory a search has at first: for so many candidates, if there may be so much,
+ * and no fewer than so many, and an eighth as many results.
+ */
 #define FIRST_CANDIDATES	4096
-#define FIRST_RESULTS		512
+#define LEAST_CANDIDATES	512
+#define RESULTS(candidates)	((candidates) / 8)
 
 /* of ef: nodes returned by the first batch, and expanded beyond what they need */
 #define RETURNED_PART		4
@@ -148,6 +152,19 @@ search_settled(HnswScan *so)
 	}
 }
 
+static void
+start_search(HnswScan *so)
+{
+	MemoryContext old = MemoryContextSwitchTo(so->query_context);
+	int			candidates = FIRST_CANDIDATES;
+
+	while (candidates > LEAST_CANDIDATES &&
+		   restricted_size(candidates, RESULTS(candidates)) > so->memory)
+		candidates /= 2;
+	hnsw_restricted_start(so->query, candidates, RESULTS(candidates), MARGIN(so->ef));
+	MemoryContextSwitchTo(old);
+}
+
 /*
  * hnsw_restricted_batch
  *		The next batch: so->target nodes with those before.
@@ -162,12 +179,7 @@ hnsw_restricted_batch(HnswScan *so)
 	const GraphSearch *search;
 
 	if (so->query->restricted == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(so->query_context);
-
-		hnsw_restricted_start(so->query, FIRST_CANDIDATES, FIRST_RESULTS, MARGIN(so->ef));
-		MemoryContextSwitchTo(old);
-	}
+		start_search(so);
 	end = search_settled(so);
 	search = &so->query->restricted->base;
 	so->examined = search->nexpanded;
