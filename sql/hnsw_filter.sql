@@ -1,5 +1,8 @@
 -- Filter columns of the access method hnsw.
 SET jit = off;
+-- the other access method's tables have the same names
+CREATE SCHEMA hnsw_filter;
+SET search_path = hnsw_filter, public;
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set am hnsw
 \set body :abs_srcdir '/sql/include/filter.psql'
