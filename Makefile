@@ -133,6 +133,7 @@ OBJS = \
 	src/planner/planner.o \
 	src/planner/reuse_plan.o \
 	src/planner/reuse_scan.o \
+	src/planner/topk_rows.o \
 	src/planner/topk_path.o \
 	src/planner/topk_scan.o \
 	src/settings.o \

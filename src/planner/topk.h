@@ -30,6 +30,21 @@ typedef enum TopkPrivate
 #define TOPK_NULL_FIRST	1
 #define TOPK_NAN_FIRST	2
 
+/* what a query asks of a table: its first rows by a distance */
+typedef struct TopkQuery
+{
+	OpExpr	   *distance;
+	int			column_arg;		/* which argument of the distance is the column */
+	int			first;			/* as TOPK_FIRST */
+	bool		skip_nulls;		/* as TOPK_SKIP_NULLS: set by topk_without_null_test() */
+	double		rows;			/* LIMIT and OFFSET; 0 if known only when executed */
+} TopkQuery;
+
+extern bool topk_query_of(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
+						  TopkQuery *query);
+extern List *topk_without_null_test(List *clauses, TopkQuery *query);
+extern List *topk_private(const TopkQuery *query);
+
 extern void vec_add_topk_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
 
 extern const CustomScanMethods topk_scan_methods;
