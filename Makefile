@@ -72,6 +72,7 @@ OBJS = \
 	src/am/am_xlog.o \
 	src/am/am_scan.o \
 	src/am/am_restrict.o \
+	src/am/am_tidset.o \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswpages.o \
 	src/hnsw/hnswvalue.o \
@@ -136,6 +137,9 @@ OBJS = \
 	src/planner/topk_rows.o \
 	src/planner/topk_path.o \
 	src/planner/topk_scan.o \
+	src/planner/bitmap_cost.o \
+	src/planner/bitmap_path.o \
+	src/planner/bitmap_scan.o \
 	src/settings.o \
 	src/guard.o \
 	src/vecext.o

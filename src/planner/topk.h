@@ -23,7 +23,8 @@ typedef enum TopkPrivate
 	TOPK_ROWS,					/* how many rows the query asks for */
 	TOPK_COLUMN_ARG,			/* which argument of the distance is the column: 0, 1 */
 	TOPK_SKIP_NULLS,			/* are rows whose distance is NULL left out: 0, 1 */
-	TOPK_FIRST					/* TOPK_NULL_FIRST and TOPK_NAN_FIRST, or'ed */
+	TOPK_FIRST,					/* TOPK_NULL_FIRST and TOPK_NAN_FIRST, or'ed */
+	TOPK_NPRIVATE
 } TopkPrivate;
 
 /* which rows without a distance come before all others */

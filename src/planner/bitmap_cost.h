@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * bitmap_cost.h
+ *	  What each way to search a set of rows costs.
+ *
+ * The planner asks with the estimated size of the set, the executor with the
+ * true one; the prices are the planner's in both cases.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VECEXT_BITMAP_COST_H
+#define VECEXT_BITMAP_COST_H
+
+#include "postgres.h"
+
+#include "nodes/pathnodes.h"
+
+typedef enum BitmapStrategy
+{
+	BITMAP_EXACT,				/* the distance of every row of the set */
+	BITMAP_NSTRATEGIES
+} BitmapStrategy;
+
+/* prices, in the planner's unit */
+typedef struct BitmapCosts
+{
+	double		table_pages;
+	double		table_rows;
+	double		page_apart;		/* a page of the table, read by itself */
+	double		page_in_turn;	/* and as one of many in order */
+	double		row;			/* a row of the set: its filter, its distance */
+	double		result;			/* a row of the result */
+} BitmapCosts;
+
+/* the size of a set */
+typedef struct BitmapSize
+{
+	double		rows;			/* about as many rows may be in it */
+	double		pages;			/* on so many pages */
+} BitmapSize;
+
+extern void bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance,
+							BitmapCosts *costs);
+extern List *bitmap_costs_to_list(const BitmapCosts *costs);
+extern void bitmap_costs_from_list(List *list, BitmapCosts *costs);
+
+extern double bitmap_cost(const BitmapCosts *costs, BitmapStrategy strategy, BitmapSize size,
+						  double wanted);
+extern BitmapStrategy bitmap_choose(const BitmapCosts *costs, BitmapSize size, double wanted);
+
+#endif							/* VECEXT_BITMAP_COST_H */

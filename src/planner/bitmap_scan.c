@@ -1,0 +1,364 @@
+/*-------------------------------------------------------------------------
+ *
+ * bitmap_scan.c
+ *	  Executor of VectorBitmap: the nearest rows of a set that indexes tell.
+ *
+ * The plan below makes the bitmap of the set.  Its size is known then, so how
+ * to search it is chosen here.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "am/am_tidset.h"
+#include VEC_EXPLAIN_HEADER_COMPAT
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/value.h"
+#include "planner/bitmap.h"
+#include "planner/topk_rows.h"
+#include "utils/float.h"
+#include "utils/rel.h"
+#include "utils/spccache.h"
+
+/* what was done, for EXPLAIN ANALYZE */
+typedef struct BitmapCounts
+{
+	uint64		executions[BITMAP_NSTRATEGIES];
+	uint64		set_rows;		/* told by bitmaps */
+	uint64		exact_pages;	/* whose rows bitmaps told */
+	uint64		lossy_pages;	/* and others */
+	uint64		rechecked;		/* rows of which a bitmap was not sure */
+	uint64		not_in_set;		/* and that were not in the set */
+	uint64		distances;
+} BitmapCounts;
+
+typedef struct BitmapState
+{
+	CustomScanState css;
+	TopkRows	rows;
+	ExprState  *count;			/* LIMIT */
+	ExprState  *offset;			/* OFFSET */
+	ExprState  *recheck;		/* for rows of which the bitmap is not sure */
+	BitmapCosts costs;
+	TIDBitmap  *bitmap;			/* the set; NULL: not yet made */
+	AmTidCounts size;			/* of it */
+	double		wanted;			/* rows that the query asks for, infinity if all */
+	BitmapStrategy strategy;	/* chosen for this execution */
+	bool		chosen;
+	bool		found;			/* are the rows there that come next? */
+	double		returned;
+	BitmapCounts counts;
+} BitmapState;
+
+/* LIMIT or OFFSET: NULL is the default, and Limit has refused negative ones */
+static double
+evaluate_limit(ExprState *limit, ExprContext *econtext, double none)
+{
+	bool		isnull;
+	Datum		value = ExecEvalExprSwitchContext(limit, econtext, &isnull);
+
+	return isnull ? none : Max(0, (double) DatumGetInt64(value));
+}
+
+/* make the bitmap, unless it is there from another execution */
+static void
+make_set(BitmapState *state)
+{
+	PlanState  *below = linitial(state->css.custom_ps);
+	Node	   *result;
+
+	if (state->bitmap != NULL)
+		return;
+	result = MultiExecProcNode(below);
+	if (result == NULL || !IsA(result, TIDBitmap))
+		elog(ERROR, "unrecognized result from subplan");
+	state->bitmap = (TIDBitmap *) result;
+	state->size = am_tidset_count(state->bitmap);
+}
+
+/* how many rows the set may have, on how many pages */
+static BitmapSize
+size_of_set(const BitmapState *state)
+{
+	double		rows_of_page = state->costs.table_rows / state->costs.table_pages;
+
+	return (BitmapSize) {
+		.rows = (double) state->size.rows + state->size.lossy_pages * rows_of_page,
+		.pages = (double) state->size.exact_pages + state->size.lossy_pages,
+	};
+}
+
+/* the set, and how to search it */
+static void
+choose(BitmapState *state)
+{
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+	MemoryContext caller = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
+
+	make_set(state);
+	ResetExprContext(econtext);
+	state->wanted = evaluate_limit(state->count, econtext, get_float8_infinity()) +
+		evaluate_limit(state->offset, econtext, 0);
+	state->strategy = bitmap_choose(&state->costs, size_of_set(state), state->wanted);
+	state->chosen = true;
+	state->found = false;
+	state->returned = 0;
+	state->counts.executions[state->strategy]++;
+	state->counts.set_rows += state->size.rows;
+	MemoryContextSwitchTo(caller);
+}
+
+/* a row that a page of the bitmap has; is it in the set, and does it pass the filter? */
+static inline bool
+passes(BitmapState *state, ExprContext *econtext, bool recheck)
+{
+	ResetExprContext(econtext);
+	if (recheck)
+	{
+		state->counts.rechecked++;
+		if (!ExecQual(state->recheck, econtext))
+		{
+			state->counts.not_in_set++;
+			return false;
+		}
+	}
+	if (ExecQual(state->css.ss.ps.qual, econtext))
+		return true;
+	InstrCountFiltered1(&state->css, 1);
+	return false;
+}
+
+/* offer the rows of the set to the heap */
+static void
+scan_set(BitmapState *state)
+{
+	ScanState  *node = &state->css.ss;
+	ExprContext *econtext = node->ps.ps_ExprContext;
+	TupleTableSlot *slot = node->ss_ScanTupleSlot;
+	Relation	table = node->ss_currentRelation;
+	VecBitmapScan scan;
+	bool		recheck;
+
+	vec_bitmap_begin_compat(&scan, table, node->ps.state->es_snapshot, state->bitmap,
+							get_tablespace_io_concurrency(table->rd_rel->reltablespace));
+	econtext->ecxt_scantuple = slot;
+	while (vec_bitmap_next_compat(&scan, slot, &recheck, &state->counts.lossy_pages,
+								  &state->counts.exact_pages))
+	{
+		bool		isnull;
+		Datum		vector;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!passes(state, econtext, recheck))
+			continue;
+		vector = slot_getattr(slot, state->rows.column, &isnull);
+		state->counts.distances++;
+		topk_rows_offer(&state->rows, vector, isnull, &slot->tts_tid,
+						econtext->ecxt_per_tuple_memory);
+	}
+	ExecClearTuple(slot);
+	ResetExprContext(econtext);
+	vec_bitmap_end_compat(&scan);
+}
+
+/* how many rows to keep: those that are wanted, and no more than there are or fit */
+static int
+rows_to_keep(const BitmapState *state)
+{
+	double		most = work_mem * 1024.0 / sizeof(TopkEntry);
+
+	if (state->size.lossy_pages == 0)
+		most = Min(most, (double) state->size.rows);
+	return (int) Max(1, Min(most, state->wanted));
+}
+
+/*
+ * Find the rows that come next by their exact distances; false if none can be
+ * left.  Usually once: more are left only where memory did not suffice to keep
+ * all that are wanted.
+ */
+static bool
+find_exact(BitmapState *state)
+{
+	TopkRows   *rows = &state->rows;
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+
+	if (state->returned == 0)
+	{
+		topk_rows_reserve(rows, rows_to_keep(state));
+		topk_rows_start(rows, econtext);
+	}
+	else if (rows->heap.count < rows->heap.capacity)
+		return false;
+	else
+		topk_rows_start_behind(rows, econtext);
+	scan_set(state);
+	topk_rows_finish(rows);
+	state->found = true;
+	return true;
+}
+
+static TupleTableSlot *
+bitmap_exec(CustomScanState *css)
+{
+	BitmapState *state = (BitmapState *) css;
+	TupleTableSlot *slot;
+
+	if (!state->chosen)
+		choose(state);
+	while (state->returned < state->wanted)
+	{
+		if (!state->found && !find_exact(state))
+			break;
+		slot = topk_rows_next(&state->rows, &css->ss);
+		if (slot != NULL)
+		{
+			state->returned++;
+			return slot;
+		}
+		state->found = false;
+		if (state->returned == 0)
+			break;
+	}
+	return topk_end_of_scan(&css->ss);
+}
+
+static void
+free_set(BitmapState *state)
+{
+	if (state->bitmap != NULL)
+		tbm_free(state->bitmap);
+	state->bitmap = NULL;
+}
+
+static void
+bitmap_rescan(CustomScanState *css)
+{
+	BitmapState *state = (BitmapState *) css;
+	PlanState  *below = linitial(css->custom_ps);
+
+	ExecScanReScan(&css->ss);
+	if (css->ss.ps.chgParam != NULL)
+	{
+		UpdateChangedParamSet(below, css->ss.ps.chgParam);
+		/* the set is another only if it depends on what has changed */
+		if (below->chgParam != NULL)
+			free_set(state);
+	}
+	state->chosen = false;
+}
+
+static void
+bitmap_end(CustomScanState *css)
+{
+	BitmapState *state = (BitmapState *) css;
+
+	free_set(state);
+	ExecEndNode(linitial(css->custom_ps));
+}
+
+static void
+bitmap_begin(CustomScanState *css, EState *estate, int eflags)
+{
+	BitmapState *state = (BitmapState *) css;
+	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
+	PlanState  *ps = &css->ss.ps;
+
+	css->custom_ps = list_make1(ExecInitNode(linitial(plan->custom_plans), estate, eflags));
+	topk_use_slot_of_table(&css->ss, estate);
+	topk_rows_begin(&state->rows, &css->ss,
+					list_nth_node(OpExpr, plan->custom_exprs, BITMAP_DISTANCE),
+					plan->custom_private);
+	state->count = ExecInitExpr(list_nth(plan->custom_exprs, BITMAP_COUNT), ps);
+	state->offset = ExecInitExpr(list_nth(plan->custom_exprs, BITMAP_OFFSET), ps);
+	state->recheck = ExecInitQual(make_ands_implicit(list_nth(plan->custom_exprs,
+															  BITMAP_RECHECK)), ps);
+	bitmap_costs_from_list(list_nth(plan->custom_private, BITMAP_COSTS), &state->costs);
+}
+
+static const char *const strategy_names[BITMAP_NSTRATEGIES] = {
+	[BITMAP_EXACT] = "exact distances",
+};
+
+/* the strategies that were taken, each with how often if there were several */
+static void
+explain_taken(const BitmapCounts *counts, ExplainState *es)
+{
+	StringInfoData taken;
+	uint64		all = 0;
+
+	for (int i = 0; i < BITMAP_NSTRATEGIES; i++)
+		all += counts->executions[i];
+	initStringInfo(&taken);
+	for (int i = 0; i < BITMAP_NSTRATEGIES; i++)
+	{
+		if (counts->executions[i] == 0)
+			continue;
+		appendStringInfo(&taken, "%s%s", taken.len > 0 ? ", " : "", strategy_names[i]);
+		if (counts->executions[i] < all)
+			appendStringInfo(&taken, " " UINT64_FORMAT " times", counts->executions[i]);
+	}
+	if (all > 0)
+		ExplainPropertyText("Strategy Taken", taken.data, es);
+	pfree(taken.data);
+}
+
+static void
+explain_count(const char *label, uint64 count, ExplainState *es)
+{
+	ExplainPropertyInteger(label, NULL, (int64) count, es);
+}
+
+static void
+explain_counts(const BitmapCounts *counts, ExplainState *es)
+{
+	explain_taken(counts, es);
+	explain_count("Set Rows", counts->set_rows, es);
+	explain_count("Set Pages", counts->exact_pages, es);
+	explain_count("Lossy Pages", counts->lossy_pages, es);
+	explain_count("Distances", counts->distances, es);
+	explain_count("Rows Rechecked", counts->rechecked, es);
+	explain_count("Rows Removed by Recheck", counts->not_in_set, es);
+}
+
+static void
+bitmap_explain(CustomScanState *css, List *ancestors, ExplainState *es)
+{
+	BitmapState *state = (BitmapState *) css;
+	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
+	int			strategy = intVal(list_nth(plan->custom_private, BITMAP_STRATEGY));
+
+	topk_explain_expression("Recheck Cond", list_nth(plan->custom_exprs, BITMAP_RECHECK),
+							&css->ss, ancestors, es);
+	topk_explain_expression("Order By", list_nth(plan->custom_exprs, BITMAP_DISTANCE),
+							&css->ss, ancestors, es);
+	ExplainPropertyText("Strategy", strategy_names[strategy], es);
+	if (es->analyze)
+		explain_counts(&state->counts, es);
+}
+
+static const CustomExecMethods bitmap_exec_methods = {
+	.CustomName = "VectorBitmap",
+	.BeginCustomScan = bitmap_begin,
+	.ExecCustomScan = bitmap_exec,
+	.EndCustomScan = bitmap_end,
+	.ReScanCustomScan = bitmap_rescan,
+	.ExplainCustomScan = bitmap_explain,
+};
+
+static Node *
+create_bitmap_state(CustomScan *plan)
+{
+	BitmapState *state = palloc0(sizeof(BitmapState));
+
+	NodeSetTag(state, T_CustomScanState);
+	state->css.methods = &bitmap_exec_methods;
+	return (Node *) state;
+}
+
+const CustomScanMethods bitmap_scan_methods = {
+	.CustomName = "VectorBitmap",
+	.CreateCustomScanState = create_bitmap_state,
+};
