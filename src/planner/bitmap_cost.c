@@ -52,7 +52,9 @@ bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, BitmapCost
 		(1 - cached) * sequential_cost;
 	costs->row = cpu_tuple_cost + rel->baserestrictcost.per_tuple + cost.per_tuple +
 		ROW_OPERATORS * cpu_operator_cost;
-	costs->result = cpu_tuple_cost + costs->page_apart;
+	/* its page was read a moment ago */
+	costs->result = cpu_tuple_cost + PAGE_OPERATORS * cpu_operator_cost +
+		(pages > effective_cache_size ? random_cost : 0);
 }
 
 /*

@@ -36,11 +36,20 @@
 /* part of cpu_tuple_cost that rows which are not handed up save */
 #define NO_SLOT_SHARE 0.4
 
-/* is a LIMIT or OFFSET a number that the query itself has, or a parameter? */
+/* can a LIMIT or OFFSET be evaluated by the scan as well, to the same number? */
 static bool
 is_limit(Node *limit)
 {
-	return limit == NULL || (!contain_subplans(limit) && !contain_volatile_functions(limit));
+	return !contain_subplans(limit) && !contain_volatile_functions(limit);
+}
+
+/* is there a LIMIT, and not LIMIT ALL? */
+static bool
+has_limit(const Query *parse)
+{
+	Node	   *count = parse->limitCount;
+
+	return count != NULL && !(IsA(count, Const) && ((Const *) count)->constisnull);
 }
 
 /*
@@ -52,8 +61,7 @@ query_wants_first_rows(PlannerInfo *root)
 {
 	Query	   *parse = root->parse;
 
-	return (parse->limitCount != NULL && is_limit(parse->limitCount)) &&
-		is_limit(parse->limitOffset) &&
+	return has_limit(parse) && is_limit(parse->limitCount) && is_limit(parse->limitOffset) &&
 		parse->commandType == CMD_SELECT &&
 		parse->limitOption != LIMIT_OPTION_WITH_TIES &&
 		parse->rowMarks == NIL && root->rowMarks == NIL &&
