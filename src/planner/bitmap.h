@@ -3,7 +3,8 @@
  * bitmap.h
  *	  VectorBitmap: what its planner half tells its executor half.
  *
- * custom_plans: the plan that makes the bitmap.
+ * custom_plans: the plan that makes the bitmap; then, if there is one, a scan of
+ * an index that has the order, without a target list.
  *
  * custom_exprs, in the order of BitmapExprs.  custom_private: the members of
  * TopkPrivate, then those of BitmapPrivate.
@@ -18,6 +19,7 @@
 #include "nodes/extensible.h"
 #include "nodes/pathnodes.h"
 #include "planner/bitmap_cost.h"
+#include "planner/order.h"
 #include "planner/topk.h"
 
 typedef enum BitmapExprs
@@ -34,7 +36,8 @@ typedef enum BitmapPrivate
 	BITMAP_STRATEGY				/* the one expected, BitmapStrategy */
 } BitmapPrivate;
 
-extern void vec_add_bitmap_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
+extern void vec_add_bitmap_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
+								VecSimilarityOrder similarity);
 
 extern const CustomScanMethods bitmap_scan_methods;
 

@@ -13,6 +13,7 @@
 #include "optimizer/optimizer.h"
 #include "planner/bitmap_cost.h"
 #include "types/cost.h"
+#include "utils/float.h"
 #include "utils/spccache.h"
 
 /*
@@ -23,18 +24,31 @@
 #define PAGE_OPERATORS		30.0
 #define ROW_OPERATORS		12.0
 
+/* a row in a bitmap, which is put there, sorted by page, and told again */
+#define PLACE_OPERATORS		20.0
+
 /* part of the pages that are cached, of a table no larger than the cache */
 #define CACHED_PART			0.95
+
+/*
+ * A search of a set goes on until it has met so many times the rows wanted, and
+ * not fewer than so many are; a node that is passed costs so much of a row.
+ */
+#define SURE_TIMES			1.2
+#define FEWEST_WANTED		10
+#define PASSED_SHARE		0.5
 
 /* the members of BitmapCosts are numbers, and nothing else */
 #define NCOSTS	(sizeof(BitmapCosts) / sizeof(double))
 
 /*
  * bitmap_costs_of
- *		The prices for a table and a distance.
+ *		The prices for a table, a distance and an index that has the order, or
+ *		NULL.
  */
 void
-bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, BitmapCosts *costs)
+bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, const IndexPath *index,
+				BitmapCosts *costs)
 {
 	double		pages = rel->pages + vec_toast_pages(root, (Node *) distance, rel->tuples);
 	double		cached = CACHED_PART * Min(1, effective_cache_size / Max(pages, 1));
@@ -55,6 +69,12 @@ bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, BitmapCost
 	/* its page was read a moment ago */
 	costs->result = cpu_tuple_cost + PAGE_OPERATORS * cpu_operator_cost +
 		(pages > effective_cache_size ? random_cost : 0);
+	costs->index_first = get_float8_infinity();
+	costs->index_row = 0;
+	if (index == NULL)
+		return;
+	costs->index_first = index->path.startup_cost;
+	costs->index_row = (index->path.total_cost - index->path.startup_cost) / costs->table_rows;
 }
 
 /*
@@ -96,14 +116,53 @@ exact_cost(const BitmapCosts *costs, BitmapSize size, double wanted)
 }
 
 /*
+ * The index's search, until it has met as many rows of the set as are wanted,
+ * and a few more to be sure of them.  A node that is not in the set is passed
+ * without what makes a row of it.
+ */
+static double
+restricted_cost(const BitmapCosts *costs, BitmapSize size, double wanted)
+{
+	double		met = Max(wanted, FEWEST_WANTED) * SURE_TIMES / Max(size.fraction, 1e-9);
+
+	return costs->index_first + PASSED_SHARE * costs->index_row * met +
+		wanted * (costs->row + 2 * costs->result);
+}
+
+/* the index's rows, fetched and filtered until as many as are wanted have passed */
+static double
+filtered_cost(const BitmapCosts *costs, BitmapSize size, double wanted)
+{
+	double		fetched = wanted * costs->table_rows / Max(size.rows, 1);
+
+	return costs->index_first + fetched * (costs->index_row + costs->row + costs->page_apart) +
+		wanted * costs->result;
+}
+
+/*
  * bitmap_cost
  *		What finding the "wanted" nearest rows of a set costs, once the set is there.
+ *		Infinity for searches that cannot find as many.
  */
 double
 bitmap_cost(const BitmapCosts *costs, BitmapStrategy strategy, BitmapSize size, double wanted)
 {
-	Assert(strategy == BITMAP_EXACT);
-	return exact_cost(costs, size, wanted);
+	if (strategy == BITMAP_EXACT)
+		return exact_cost(costs, size, wanted);
+	if (wanted > size.rows || isinf(costs->index_first))
+		return get_float8_infinity();
+	return strategy == BITMAP_RESTRICTED ? restricted_cost(costs, size, wanted) :
+		filtered_cost(costs, size, wanted);
+}
+
+/*
+ * bitmap_of_rows_cost
+ *		What it takes to make a set of so many rows, beyond what the server reckons.
+ */
+double
+bitmap_of_rows_cost(double rows)
+{
+	return rows * PLACE_OPERATORS * cpu_operator_cost;
 }
 
 /*

@@ -18,6 +18,8 @@
 typedef enum BitmapStrategy
 {
 	BITMAP_EXACT,				/* the distance of every row of the set */
+	BITMAP_RESTRICTED,			/* a search of the index that returns the set's rows only */
+	BITMAP_FILTERED,			/* a search that returns all rows, of which some pass */
 	BITMAP_NSTRATEGIES
 } BitmapStrategy;
 
@@ -30,6 +32,8 @@ typedef struct BitmapCosts
 	double		page_in_turn;	/* and as one of many in order */
 	double		row;			/* a row of the set: its filter, its distance */
 	double		result;			/* a row of the result */
+	double		index_first;	/* the first rows of the index, infinity if there is none */
+	double		index_row;		/* and each that follows */
 } BitmapCosts;
 
 /* the size of a set */
@@ -37,13 +41,15 @@ typedef struct BitmapSize
 {
 	double		rows;			/* about as many rows may be in it */
 	double		pages;			/* on so many pages */
+	double		fraction;		/* of all rows that a search cannot tell from the set's */
 } BitmapSize;
 
 extern void bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance,
-							BitmapCosts *costs);
+							const IndexPath *index, BitmapCosts *costs);
 extern List *bitmap_costs_to_list(const BitmapCosts *costs);
 extern void bitmap_costs_from_list(List *list, BitmapCosts *costs);
 
+extern double bitmap_of_rows_cost(double rows);
 extern double bitmap_cost(const BitmapCosts *costs, BitmapStrategy strategy, BitmapSize size,
 						  double wanted);
 extern BitmapStrategy bitmap_choose(const BitmapCosts *costs, BitmapSize size, double wanted);

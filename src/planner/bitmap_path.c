@@ -90,9 +90,10 @@ cost_bitmap(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, BitmapHeapPath
 
 	size.pages = compute_bitmap_pages(root, rel, bitmap->bitmapqual, 1, &index_cost,
 									  &size.rows);
+	size.fraction = Min(1, size.rows / costs->table_rows);
 	strategy = bitmap_choose(costs, size, wanted);
 	path->path.rows = clamp_row_est(Min(rel->rows, wanted));
-	path->path.total_cost = index_cost + rel->baserestrictcost.startup +
+	path->path.total_cost = index_cost + bitmap_of_rows_cost(size.rows) + rel->baserestrictcost.startup +
 		bitmap_cost(costs, strategy, size, wanted) +
 		(enable_bitmapscan ? 0 : disable_cost);
 	path->path.startup_cost = path->path.total_cost - path->path.rows * costs->result;
@@ -105,11 +106,13 @@ cost_bitmap(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, BitmapHeapPath
  *		Offer VectorBitmap for a base relation, where it answers the query.
  */
 void
-vec_add_bitmap_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+vec_add_bitmap_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
+					VecSimilarityOrder similarity)
 {
 	CustomPath *path;
 	TopkQuery	query;
 	BitmapHeapPath *bitmap;
+	IndexPath  *index;
 	BitmapCosts costs;
 	BitmapStrategy strategy;
 
@@ -120,6 +123,9 @@ vec_add_bitmap_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 	if (bitmap == NULL)
 		return;
 
+	index = enable_indexscan ?
+		vec_cheapest_ordered_path(root, rel, query.distance, similarity) : NULL;
+
 	path = makeNode(CustomPath);
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;
@@ -128,9 +134,9 @@ vec_add_bitmap_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 		is_parallel_safe(root, (Node *) query.distance);
 	path->path.pathkeys = root->query_pathkeys;
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
-	path->custom_paths = list_make1(bitmap);
+	path->custom_paths = index != NULL ? list_make2(bitmap, index) : list_make1(bitmap);
 	path->methods = &bitmap_path_methods;
-	bitmap_costs_of(root, rel, query.distance, &costs);
+	bitmap_costs_of(root, rel, query.distance, index, &costs);
 	strategy = cost_bitmap(root, path, rel, bitmap, &costs,
 						   query.rows > 0 ? query.rows : DEFAULT_ROWS);
 	path->custom_private = list_make2(query.distance,
@@ -141,14 +147,27 @@ vec_add_bitmap_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 }
 
 /* the server's scan, below the test of conditions that are the same for all rows */
-static BitmapHeapScan *
-scan_of_bitmap(List *custom_plans)
+static Plan *
+scan_below(Plan *plan)
 {
-	Plan	   *plan = (Plan *) linitial(custom_plans);
+	return IsA(plan, Result) ? outerPlan(plan) : plan;
+}
 
-	if (IsA(plan, Result))
-		plan = outerPlan(plan);
-	return castNode(BitmapHeapScan, plan);
+/*
+ * The plan that makes the bitmap, and the scan of the index if there is one,
+ * which hands up its row as it is.
+ */
+static List *
+plans_below(List *custom_plans)
+{
+	List	   *plans = list_make1(outerPlan(scan_below(linitial(custom_plans))));
+	Plan	   *scan;
+
+	if (list_length(custom_plans) == 1)
+		return plans;
+	scan = scan_below(lsecond(custom_plans));
+	scan->targetlist = NIL;
+	return lappend(plans, castNode(IndexScan, scan));
 }
 
 /* a LIMIT or OFFSET, evaluated when the scan starts */
@@ -168,14 +187,14 @@ plan_bitmap(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 			List *clauses, List *custom_plans)
 {
 	CustomScan *plan = makeNode(CustomScan);
-	BitmapHeapScan *scan = scan_of_bitmap(custom_plans);
+	BitmapHeapScan *scan = castNode(BitmapHeapScan, scan_below(linitial(custom_plans)));
 	TopkQuery	query = {.distance = linitial_node(OpExpr, path->custom_private)};
 
 	plan->scan.plan.targetlist = tlist;
 	plan->scan.plan.qual = topk_without_null_test(scan->scan.plan.qual, &query);
 	plan->scan.scanrelid = rel->relid;
 	plan->flags = path->flags;
-	plan->custom_plans = list_make1(outerPlan(scan));
+	plan->custom_plans = plans_below(custom_plans);
 	/* in the order of BitmapExprs */
 	plan->custom_exprs = list_make4(query.distance, limit_expression(root->parse->limitCount),
 									limit_expression(root->parse->limitOffset),

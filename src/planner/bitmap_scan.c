@@ -10,6 +10,8 @@
  */
 #include "compat.h"
 
+#include "access/genam.h"
+#include "am/am_restrict.h"
 #include "am/am_tidset.h"
 #include VEC_EXPLAIN_HEADER_COMPAT
 #include "executor/executor.h"
@@ -31,7 +33,9 @@ typedef struct BitmapCounts
 	uint64		lossy_pages;	/* and others */
 	uint64		rechecked;		/* rows of which a bitmap was not sure */
 	uint64		not_in_set;		/* and that were not in the set */
-	uint64		distances;
+	uint64		distances;		/* computed here */
+	uint64		index_rows;		/* returned by the index */
+	uint64		gave_up;		/* searches of the index that did not find enough */
 } BitmapCounts;
 
 typedef struct BitmapState
@@ -44,10 +48,15 @@ typedef struct BitmapState
 	BitmapCosts costs;
 	TIDBitmap  *bitmap;			/* the set; NULL: not yet made */
 	AmTidCounts size;			/* of it */
+	AmTidSet   *set;			/* the same for the index to ask; NULL: not yet made */
+	MemoryContext set_context;
+	IndexScanState *index;		/* has the order; NULL if there is none */
+	AmRestriction restriction;
 	double		wanted;			/* rows that the query asks for, infinity if all */
 	BitmapStrategy strategy;	/* chosen for this execution */
 	bool		chosen;
 	bool		found;			/* are the rows there that come next? */
+	bool		once;			/* and are these all? */
 	double		returned;
 	BitmapCounts counts;
 } BitmapState;
@@ -83,10 +92,12 @@ static BitmapSize
 size_of_set(const BitmapState *state)
 {
 	double		rows_of_page = state->costs.table_rows / state->costs.table_pages;
+	double		rows = (double) state->size.rows + state->size.lossy_pages * rows_of_page;
 
 	return (BitmapSize) {
-		.rows = (double) state->size.rows + state->size.lossy_pages * rows_of_page,
+		.rows = rows,
 		.pages = (double) state->size.exact_pages + state->size.lossy_pages,
+		.fraction = Min(1, rows / state->costs.table_rows),
 	};
 }
 
@@ -104,6 +115,7 @@ choose(BitmapState *state)
 	state->strategy = bitmap_choose(&state->costs, size_of_set(state), state->wanted);
 	state->chosen = true;
 	state->found = false;
+	state->once = false;
 	state->returned = 0;
 	state->counts.executions[state->strategy]++;
 	state->counts.set_rows += state->size.rows;
@@ -197,7 +209,104 @@ find_exact(BitmapState *state)
 	scan_set(state);
 	topk_rows_finish(rows);
 	state->found = true;
+	state->once = state->returned == 0 &&
+		(rows->heap.count < rows->heap.capacity || rows->heap.count >= state->wanted);
 	return true;
+}
+
+/*
+ * Start the scan of the index, restricted to the set if that is the strategy.
+ * False if its access method cannot.
+ */
+static bool
+start_index(BitmapState *state)
+{
+	IndexScanState *scan = state->index;
+	EState	   *estate = scan->ss.ps.state;
+
+	if (scan->iss_ScanDesc == NULL)
+		scan->iss_ScanDesc = index_beginscan_compat(scan->ss.ss_currentRelation,
+													scan->iss_RelationDesc,
+													estate->es_snapshot,
+													scan->iss_NumScanKeys,
+													scan->iss_NumOrderByKeys);
+	ExecReScan(&scan->ss.ps);	/* evaluates the value, and starts the scan */
+	if (state->strategy == BITMAP_FILTERED)
+		return true;
+
+	if (state->set == NULL)
+		state->set = am_tidset_create(state->bitmap, &state->size, work_mem * (Size) 1024,
+									  state->set_context);
+	state->restriction.accepts = am_tidset_has;
+	state->restriction.arg = state->set;
+	state->restriction.fraction = size_of_set(state).fraction;
+	state->restriction.can_switch = true;
+	state->restriction.gave_up = false;
+	return am_restrict_scan(scan->iss_ScanDesc, &state->restriction);
+}
+
+/* the place of a row: the slot's own is not set for rows that waited for others */
+static uint64
+place_of_row(TupleTableSlot *slot)
+{
+	bool		copied;
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &copied);
+	uint64		place = topk_place(&tuple->t_self);
+
+	if (copied)
+		heap_freetuple(tuple);
+	return place;
+}
+
+/*
+ * Find all rows that are wanted by the index, in its order; false if it does not
+ * find as many.
+ */
+static bool
+find_by_index(BitmapState *state)
+{
+	TopkRows   *rows = &state->rows;
+	TupleTableSlot *slot = NULL;
+
+	if (rows_to_keep(state) < state->wanted || !start_index(state))
+		return false;
+	topk_rows_reserve(rows, (int) state->wanted);
+	topk_rows_start(rows, state->css.ss.ps.ps_ExprContext);
+	while (rows->heap.count < rows->heap.capacity)
+	{
+		slot = ExecProcNode(&state->index->ss.ps);
+		if (TupIsNull(slot))
+			break;
+		rows->heap.entries[rows->heap.count].key = 0;
+		rows->heap.entries[rows->heap.count++].place = place_of_row(slot);
+	}
+	state->counts.index_rows += rows->heap.count;
+	if (!TupIsNull(slot))
+		ExecClearTuple(slot);
+	if (rows->heap.count < rows->heap.capacity)
+		return false;
+	state->found = true;
+	state->once = true;
+	return true;
+}
+
+/* find the rows that come next; false if there are none */
+static bool
+find_rows(BitmapState *state)
+{
+	MemoryContext caller = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
+	bool		found = false;
+
+	if (state->returned == 0 && state->strategy != BITMAP_EXACT)
+	{
+		found = find_by_index(state);
+		if (!found)
+			state->counts.gave_up++;
+	}
+	if (!found)
+		found = find_exact(state);
+	MemoryContextSwitchTo(caller);
+	return found;
 }
 
 static TupleTableSlot *
@@ -210,7 +319,7 @@ bitmap_exec(CustomScanState *css)
 		choose(state);
 	while (state->returned < state->wanted)
 	{
-		if (!state->found && !find_exact(state))
+		if (!state->found && !find_rows(state))
 			break;
 		slot = topk_rows_next(&state->rows, &css->ss);
 		if (slot != NULL)
@@ -228,6 +337,8 @@ bitmap_exec(CustomScanState *css)
 static void
 free_set(BitmapState *state)
 {
+	MemoryContextReset(state->set_context);
+	state->set = NULL;
 	if (state->bitmap != NULL)
 		tbm_free(state->bitmap);
 	state->bitmap = NULL;
@@ -240,9 +351,19 @@ bitmap_rescan(CustomScanState *css)
 	PlanState  *below = linitial(css->custom_ps);
 
 	ExecScanReScan(&css->ss);
+	if (css->ss.ps.chgParam == NULL && state->once)
+	{
+		/* the same parameters give the same rows */
+		state->rows.next = 0;
+		state->returned = 0;
+		state->found = true;
+		return;
+	}
 	if (css->ss.ps.chgParam != NULL)
 	{
 		UpdateChangedParamSet(below, css->ss.ps.chgParam);
+		if (state->index != NULL)
+			UpdateChangedParamSet(&state->index->ss.ps, css->ss.ps.chgParam);
 		/* the set is another only if it depends on what has changed */
 		if (below->chgParam != NULL)
 			free_set(state);
@@ -254,9 +375,11 @@ static void
 bitmap_end(CustomScanState *css)
 {
 	BitmapState *state = (BitmapState *) css;
+	ListCell   *cell;
 
 	free_set(state);
-	ExecEndNode(linitial(css->custom_ps));
+	foreach(cell, css->custom_ps)
+		ExecEndNode((PlanState *) lfirst(cell));
 }
 
 static void
@@ -265,8 +388,19 @@ bitmap_begin(CustomScanState *css, EState *estate, int eflags)
 	BitmapState *state = (BitmapState *) css;
 	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
 	PlanState  *ps = &css->ss.ps;
+	ListCell   *cell;
 
-	css->custom_ps = list_make1(ExecInitNode(linitial(plan->custom_plans), estate, eflags));
+	foreach(cell, plan->custom_plans)
+		css->custom_ps = lappend(css->custom_ps,
+								 ExecInitNode((Plan *) lfirst(cell), estate, eflags));
+	if (list_length(css->custom_ps) > 1)
+	{
+		/* it returns rows of the table as they are: without a projection */
+		state->index = castNode(IndexScanState, lsecond(css->custom_ps));
+		state->index->ss.ps.ps_ProjInfo = NULL;
+	}
+	state->set_context = AllocSetContextCreate(CurrentMemoryContext, "VectorBitmap set",
+											   ALLOCSET_SMALL_SIZES);
 	topk_use_slot_of_table(&css->ss, estate);
 	topk_rows_begin(&state->rows, &css->ss,
 					list_nth_node(OpExpr, plan->custom_exprs, BITMAP_DISTANCE),
@@ -280,6 +414,8 @@ bitmap_begin(CustomScanState *css, EState *estate, int eflags)
 
 static const char *const strategy_names[BITMAP_NSTRATEGIES] = {
 	[BITMAP_EXACT] = "exact distances",
+	[BITMAP_RESTRICTED] = "index scan of the set",
+	[BITMAP_FILTERED] = "index scan, filtered",
 };
 
 /* the strategies that were taken, each with how often if there were several */
@@ -312,8 +448,10 @@ explain_count(const char *label, uint64 count, ExplainState *es)
 }
 
 static void
-explain_counts(const BitmapCounts *counts, ExplainState *es)
+explain_counts(const BitmapState *state, ExplainState *es)
 {
+	const BitmapCounts *counts = &state->counts;
+
 	explain_taken(counts, es);
 	explain_count("Set Rows", counts->set_rows, es);
 	explain_count("Set Pages", counts->exact_pages, es);
@@ -321,6 +459,14 @@ explain_counts(const BitmapCounts *counts, ExplainState *es)
 	explain_count("Distances", counts->distances, es);
 	explain_count("Rows Rechecked", counts->rechecked, es);
 	explain_count("Rows Removed by Recheck", counts->not_in_set, es);
+	if (state->index == NULL)
+		return;
+	explain_count("Index Nodes", state->restriction.nodes, es);
+	explain_count("Index Nodes Not in Set", state->restriction.rejected, es);
+	explain_count("Index Pages", state->restriction.pages, es);
+	explain_count("Index Distances", state->restriction.distances, es);
+	explain_count("Index Rows", counts->index_rows, es);
+	explain_count("Given up", counts->gave_up, es);
 }
 
 static void
@@ -336,7 +482,7 @@ bitmap_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 							&css->ss, ancestors, es);
 	ExplainPropertyText("Strategy", strategy_names[strategy], es);
 	if (es->analyze)
-		explain_counts(&state->counts, es);
+		explain_counts(state, es);
 }
 
 static const CustomExecMethods bitmap_exec_methods = {

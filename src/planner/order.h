@@ -40,6 +40,8 @@ extern Relids vec_query_relids(RelOptInfo *rel);
 
 extern void vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel,
 								  VecSimilarityOrder similarity, bool stops);
+extern IndexPath *vec_cheapest_ordered_path(PlannerInfo *root, RelOptInfo *rel,
+											OpExpr *distance, VecSimilarityOrder similarity);
 
 /* filter_path.c */
 extern List *vec_filter_clauses(PlannerInfo *root, IndexOptInfo *index, List *asked);

@@ -42,7 +42,7 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 		vec_add_topk_paths(root, rel, rte);
 	vec_filter_paths(root, rel);
 	if (enable_bitmap)
-		vec_add_bitmap_path(root, rel, rte);
+		vec_add_bitmap_path(root, rel, rte, (VecSimilarityOrder) similarity_order);
 	vec_add_ordered_paths(root, rel, (VecSimilarityOrder) similarity_order,
 						  enable_distance_reuse);
 }
