@@ -279,6 +279,86 @@ SELECT pg_temp.compare($$SELECT d FROM (SELECT id FROM bitmap_large WHERE kind =
 	LATERAL (SELECT v <-> '[1,2,3]' d FROM bitmap WHERE kind = l.id / 10 ORDER BY 1 LIMIT 2) n ORDER BY 1 LIMIT 90$$);
 COMMIT;
 
+-- an index of the column: searched for rows of the set.  As many as are wanted, in
+-- order, of the set, and nearly the nearest; whatever the strategy.
+CREATE TABLE bitmap_index (id int PRIMARY KEY, kind int, note text, v vector(8));
+INSERT INTO bitmap_index SELECT i, i * 7919 % 1009 % 20, 'n' || i % 3,
+	CASE WHEN i % 50 <> 0 THEN random_vector(8, i) END
+FROM generate_series(1, 4000) i;
+CREATE INDEX bitmap_index_kind ON bitmap_index (kind);
+CREATE INDEX bitmap_index_v ON bitmap_index USING hnsw (v vector_l2_ops);
+CREATE INDEX bitmap_index_lists ON bitmap_index USING ivfflat (v vector_cosine_ops) WITH (lists = 20);
+ANALYZE bitmap_index;
+SET plan_cache_mode = force_generic_plan;
+-- other plans would be cheaper here; what is prepared is not planned again
+SET vecext.enable_topk = off;
+SET enable_sort = off;
+SET hnsw.max_scan_tuples = 20;
+SET vecext.bitmap_strategy = restricted;
+PREPARE by_index(vector) AS SELECT id, kind, note, v <-> $1 AS d, ctid FROM bitmap_index
+	WHERE kind = 7 AND note < 'n2' ORDER BY v <-> $1 LIMIT 10;
+PREPARE by_lists(vector) AS SELECT id, kind, note, v <=> $1 AS d, ctid FROM bitmap_index
+	WHERE kind = 7 AND note < 'n2' ORDER BY v <=> $1 LIMIT 10;
+PREPARE all_of_set(vector) AS SELECT id, kind, note, v <-> $1 AS d, ctid FROM bitmap_index
+	WHERE kind = 7 ORDER BY v <-> $1 LIMIT 190;
+EXPLAIN (COSTS OFF) EXECUTE by_index('[1,0,0,0,0,0,0,0]');
+EXPLAIN (COSTS OFF) EXECUTE by_lists('[1,0,0,0,0,0,0,0]');
+EXPLAIN (COSTS OFF) EXECUTE all_of_set('[1,0,0,0,0,0,0,0]');
+RESET hnsw.max_scan_tuples;
+CREATE FUNCTION pg_temp.check_index(strategy text, statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	q vector;
+	taken text;
+	rows int := 0;
+	wrong int := 0;
+	near float := 0;
+	r record;
+	last float;
+BEGIN
+	PERFORM set_config('vecext.bitmap_strategy', strategy, true);
+	FOR i IN 1..10 LOOP
+		q := random_vector(8, 100000 + i);
+		last := -1;
+		FOR r IN EXECUTE format('EXECUTE %s(%L)', statement, q) LOOP
+			rows := rows + 1;
+			wrong := wrong + (r.kind <> 7 OR (r.note >= 'n2' AND statement <> 'all_of_set') OR r.d < last OR
+				NOT EXISTS (SELECT FROM bitmap_index b WHERE b.id = r.id AND b.ctid = r.ctid))::int;
+			last := r.d;
+			near := near + r.d;
+		END LOOP;
+		FOR r IN EXECUTE format('EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE %s(%L)', statement, q) LOOP
+			taken := coalesce(substring(r."QUERY PLAN" from 'Strategy Taken: (.*)'), taken);
+		END LOOP;
+	END LOOP;
+	RETURN format('%s: %s rows, %s wrong, %s', taken, rows, wrong, CASE WHEN near <= (
+		SELECT sum(n.d) FROM generate_series(1, 10) i, LATERAL (
+			SELECT CASE WHEN statement = 'by_lists' THEN v <=> random_vector(8, 100000 + i)
+				ELSE v <-> random_vector(8, 100000 + i) END AS d
+			FROM bitmap_index WHERE kind = 7 AND (note < 'n2' OR statement = 'all_of_set')
+			ORDER BY 1 LIMIT 190 / CASE WHEN statement = 'all_of_set' THEN 1 ELSE 19 END) n) * 1.1
+		THEN 'near' ELSE 'FAR: ' || near END);
+END $$;
+SELECT strategy, pg_temp.check_index(strategy, 'by_index')
+FROM unnest(ARRAY['exact', 'restricted', 'filtered']) strategy;
+SELECT strategy, rows FROM unnest(ARRAY['exact', 'restricted', 'filtered']) strategy,
+	substring(pg_temp.check_index(strategy, 'by_lists') from ':.*wrong') rows;
+SELECT pg_temp.check_index('restricted', 'all_of_set');
+SELECT pg_temp.check_index('filtered', 'all_of_set');
+DELETE FROM bitmap_index WHERE id % 4 = 1;
+UPDATE bitmap_index SET note = 'n0' WHERE id % 4 = 2;
+UPDATE bitmap_index SET kind = (kind + 1) % 20 WHERE id % 8 = 3;
+SELECT pg_temp.check_index('restricted', 'by_index');
+-- more lossy pages than rows told
+SET work_mem = '64kB';
+SELECT pg_temp.check_index('restricted', 'by_index');
+RESET work_mem;
+DEALLOCATE ALL;
+RESET plan_cache_mode;
+RESET enable_sort;
+RESET vecext.enable_topk;
+RESET vecext.bitmap_strategy;
+DROP TABLE bitmap_index;
+
 -- errors come from the rows that pass the filter, as ever
 CREATE TABLE bitmap_mixed (id int, v vector);
 INSERT INTO bitmap_mixed VALUES (1, '[1,2]'), (2, '[1,2,3]'), (3, NULL), (4, '[3,4]');

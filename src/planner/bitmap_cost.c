@@ -38,6 +38,8 @@
 #define FEWEST_WANTED		10
 #define PASSED_SHARE		0.5
 
+int			bitmap_strategy = BITMAP_NSTRATEGIES;
+
 /* the members of BitmapCosts are numbers, and nothing else */
 #define NCOSTS	(sizeof(BitmapCosts) / sizeof(double))
 
@@ -167,13 +169,16 @@ bitmap_of_rows_cost(double rows)
 
 /*
  * bitmap_choose
- *		The cheapest way to search a set.
+ *		The cheapest way to search a set, or the one that is insisted on.
  */
 BitmapStrategy
 bitmap_choose(const BitmapCosts *costs, BitmapSize size, double wanted)
 {
 	BitmapStrategy best = BITMAP_EXACT;
 
+	if (bitmap_strategy != BITMAP_NSTRATEGIES)
+		return isinf(bitmap_cost(costs, bitmap_strategy, size, wanted)) ? BITMAP_EXACT :
+			bitmap_strategy;
 	for (int i = 0; i < BITMAP_NSTRATEGIES; i++)
 	{
 		if (bitmap_cost(costs, i, size, wanted) < bitmap_cost(costs, best, size, wanted))

@@ -23,6 +23,9 @@ typedef enum BitmapStrategy
 	BITMAP_NSTRATEGIES
 } BitmapStrategy;
 
+/* vecext.bitmap_strategy: BITMAP_NSTRATEGIES leaves the choice to costs */
+extern int	bitmap_strategy;
+
 /* prices, in the planner's unit */
 typedef struct BitmapCosts
 {

@@ -245,46 +245,63 @@ start_index(BitmapState *state)
 	return am_restrict_scan(scan->iss_ScanDesc, &state->restriction);
 }
 
-/* the place of a row: the slot's own is not set for rows that waited for others */
-static uint64
-place_of_row(TupleTableSlot *slot)
+/*
+ * Offer a row of the index, by the distance the index has or, where that is a
+ * bound, by its own.  Rows that waited for others have no place in their slot,
+ * but in their tuple.
+ */
+static void
+offer_row_of_index(BitmapState *state, TupleTableSlot *slot)
 {
+	IndexScanDesc scan = state->index->iss_ScanDesc;
+	TopkRows   *rows = &state->rows;
 	bool		copied;
 	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &copied);
-	uint64		place = topk_place(&tuple->t_self);
 
+	if (!scan->xs_recheckorderby && scan->xs_orderbyvals != NULL && !scan->xs_orderbynulls[0] &&
+		!rows->value_isnull)
+		topk_heap_offer(&rows->heap, topk_key(DatumGetFloat8(scan->xs_orderbyvals[0]),
+											  rows->nan_key), &tuple->t_self);
+	else
+	{
+		ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+		bool		isnull;
+		Datum		vector = slot_getattr(slot, rows->column, &isnull);
+
+		state->counts.distances++;
+		topk_rows_offer(rows, vector, isnull, &tuple->t_self, econtext->ecxt_per_tuple_memory);
+		ResetExprContext(econtext);
+	}
 	if (copied)
 		heap_freetuple(tuple);
-	return place;
 }
 
 /*
- * Find all rows that are wanted by the index, in its order; false if it does not
- * find as many.
+ * Find all rows that are wanted by the index, put in order because it may have
+ * come late to some; false if it does not find as many.
  */
 static bool
 find_by_index(BitmapState *state)
 {
 	TopkRows   *rows = &state->rows;
 	TupleTableSlot *slot = NULL;
+	int			wanted = (int) Min(state->wanted, INT_MAX);
+	int			found;
 
 	if (rows_to_keep(state) < state->wanted || !start_index(state))
 		return false;
-	topk_rows_reserve(rows, (int) state->wanted);
+	topk_rows_reserve(rows, wanted);
 	topk_rows_start(rows, state->css.ss.ps.ps_ExprContext);
-	while (rows->heap.count < rows->heap.capacity)
+	for (found = 0; found < wanted; found++)
 	{
 		slot = ExecProcNode(&state->index->ss.ps);
 		if (TupIsNull(slot))
-			break;
-		rows->heap.entries[rows->heap.count].key = 0;
-		rows->heap.entries[rows->heap.count++].place = place_of_row(slot);
+			return false;
+		offer_row_of_index(state, slot);
+		state->counts.index_rows++;
 	}
-	state->counts.index_rows += rows->heap.count;
-	if (!TupIsNull(slot))
-		ExecClearTuple(slot);
-	if (rows->heap.count < rows->heap.capacity)
-		return false;
+	ExecClearTuple(slot);
+	topk_rows_finish(rows);
 	state->found = true;
 	state->once = true;
 	return true;

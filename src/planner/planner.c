@@ -29,6 +29,14 @@ static const struct config_enum_entry similarity_options[] = {
 	{NULL, 0, false}
 };
 
+static const struct config_enum_entry strategy_options[] = {
+	{"auto", BITMAP_NSTRATEGIES, false},
+	{"exact", BITMAP_EXACT, false},
+	{"restricted", BITMAP_RESTRICTED, false},
+	{"filtered", BITMAP_FILTERED, false},
+	{NULL, 0, false}
+};
+
 static set_rel_pathlist_hook_type previous_pathlist_hook = NULL;
 static planner_hook_type previous_planner_hook = NULL;
 
@@ -83,6 +91,14 @@ vec_planner_init(void)
 							 &enable_bitmap,
 							 true,
 							 PGC_USERSET, GUC_EXPLAIN,
+							 NULL, NULL, NULL);
+	DefineCustomEnumVariable("vecext.bitmap_strategy",
+							 "Selects how VectorBitmap searches a set of rows.",
+							 "Meant for tests and bug reports; \"auto\" is right otherwise.",
+							 &bitmap_strategy,
+							 BITMAP_NSTRATEGIES,
+							 strategy_options,
+							 PGC_USERSET, GUC_EXPLAIN | GUC_NOT_IN_SAMPLE,
 							 NULL, NULL, NULL);
 	DefineCustomBoolVariable("vecext.enable_distance_reuse",
 							 "Enables the reuse of distances that an index has computed.",
