@@ -138,6 +138,7 @@ OBJS = \
 	src/planner/topk_path.o \
 	src/planner/topk_scan.o \
 	src/planner/bitmap_cost.o \
+	src/planner/bitmap_ahead.o \
 	src/planner/bitmap_path.o \
 	src/planner/bitmap_scan.o \
 	src/settings.o \

@@ -268,7 +268,13 @@ SELECT q, pg_temp.compare(q) FROM (VALUES
 ) s(q);
 DROP TABLE bitmap_parts, bitmap_child;
 
--- where parallel plans are wanted
+-- where parallel plans are wanted; a worker executes it whole
+BEGIN;
+SET LOCAL force_parallel_mode = on;
+EXPLAIN (COSTS OFF) SELECT id FROM bitmap WHERE kind = 5 ORDER BY v <-> '[1,2,3]' LIMIT 3;
+SELECT id FROM bitmap WHERE kind = 5 ORDER BY v <-> '[1,2,3]' LIMIT 3;
+SELECT pg_temp.compare('SELECT v <-> ''[1,2,3]'' FROM bitmap WHERE words @@ ''w3'' AND kind < 50 ORDER BY 1 LIMIT 20');
+COMMIT;
 BEGIN;
 SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
@@ -299,6 +305,9 @@ PREPARE by_index(vector) AS SELECT id, kind, note, v <-> $1 AS d, ctid FROM bitm
 	WHERE kind = 7 AND note < 'n2' ORDER BY v <-> $1 LIMIT 10;
 PREPARE by_lists(vector) AS SELECT id, kind, note, v <=> $1 AS d, ctid FROM bitmap_index
 	WHERE kind = 7 AND note < 'n2' ORDER BY v <=> $1 LIMIT 10;
+PREPARE by_subplan(vector) AS SELECT id, kind, note, v <-> $1 AS d, ctid FROM bitmap_index
+	WHERE kind = 7 AND note < 'n2' AND id NOT IN (SELECT g * 4 FROM generate_series(1, 1000) g OFFSET 0)
+	AND (SELECT count(*) > 0 FROM generate_series(1, bitmap_index.id) LIMIT 1) ORDER BY v <-> $1 LIMIT 10;
 PREPARE all_of_set(vector) AS SELECT id, kind, note, v <-> $1 AS d, ctid FROM bitmap_index
 	WHERE kind = 7 ORDER BY v <-> $1 LIMIT 190;
 EXPLAIN (COSTS OFF) EXECUTE by_index('[1,0,0,0,0,0,0,0]');
@@ -342,6 +351,7 @@ SELECT strategy, pg_temp.check_index(strategy, 'by_index')
 FROM unnest(ARRAY['exact', 'restricted', 'filtered']) strategy;
 SELECT strategy, rows FROM unnest(ARRAY['exact', 'restricted', 'filtered']) strategy,
 	substring(pg_temp.check_index(strategy, 'by_lists') from ':.*wrong') rows;
+SELECT substring(pg_temp.check_index('restricted', 'by_subplan') from '.*wrong');
 SELECT pg_temp.check_index('restricted', 'all_of_set');
 SELECT pg_temp.check_index('filtered', 'all_of_set');
 DELETE FROM bitmap_index WHERE id % 4 = 1;

@@ -315,20 +315,15 @@ typedef struct VecBitmapScan
 	TableScanDesc scan;
 #if PG_VERSION_NUM < 180000
 	TBMIterator *iterator;
-	TBMIterator *ahead;			/* pages asked for before they are needed, or NULL */
-	int			distance;		/* how many pages it is ahead */
-	int			most;			/* and may be */
 	TBMIterateResult *page;
 #endif
 } VecBitmapScan;
 
-/* "ahead": how many pages to ask for before they are needed */
 static inline void
 vec_bitmap_begin_compat(VecBitmapScan *bitmap, Relation table, Snapshot snapshot,
-						TIDBitmap *tids, int ahead)
+						TIDBitmap *tids)
 {
 #if PG_VERSION_NUM >= 180000
-	(void) ahead;				/* its read stream knows */
 	bitmap->scan = table_beginscan_bm(table, snapshot, 0, NULL);
 	bitmap->scan->st.rs_tbmiterator = tbm_begin_iterate(tids, NULL, InvalidDsaPointer);
 #else
@@ -338,9 +333,6 @@ vec_bitmap_begin_compat(VecBitmapScan *bitmap, Relation table, Snapshot snapshot
 	bitmap->scan = table_beginscan_bm(table, snapshot, 0, NULL);
 #endif
 	bitmap->iterator = tbm_begin_iterate(tids);
-	bitmap->ahead = ahead > 0 ? tbm_begin_iterate(tids) : NULL;
-	bitmap->distance = 0;
-	bitmap->most = ahead;
 	bitmap->page = NULL;
 #endif
 }
@@ -365,20 +357,6 @@ vec_bitmap_next_compat(VecBitmapScan *bitmap, TupleTableSlot *slot, bool *rechec
 		if (bitmap->page == NULL)
 			return false;
 		*(bitmap->page->ntuples < 0 ? lossy_pages : exact_pages) += 1;
-		bitmap->distance--;
-		while (bitmap->ahead != NULL && bitmap->distance < bitmap->most)
-		{
-			TBMIterateResult *next = tbm_iterate(bitmap->ahead);
-
-			if (next == NULL)
-			{
-				tbm_end_iterate(bitmap->ahead);
-				bitmap->ahead = NULL;
-				break;
-			}
-			if (bitmap->distance++ >= 0)
-				PrefetchBuffer(bitmap->scan->rs_rd, MAIN_FORKNUM, next->blockno);
-		}
 		if (!table_scan_bitmap_next_block(bitmap->scan, bitmap->page))
 			bitmap->page = NULL;
 	}
@@ -392,8 +370,6 @@ vec_bitmap_end_compat(VecBitmapScan *bitmap)
 	tbm_end_iterate(&bitmap->scan->st.rs_tbmiterator);
 #else
 	tbm_end_iterate(bitmap->iterator);
-	if (bitmap->ahead != NULL)
-		tbm_end_iterate(bitmap->ahead);
 #endif
 	table_endscan(bitmap->scan);
 }

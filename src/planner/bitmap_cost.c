@@ -38,6 +38,9 @@
 #define FEWEST_WANTED		10
 #define PASSED_SHARE		0.5
 
+/* a cost of the index that says there is none; infinity cannot be written in plans */
+#define NO_INDEX			(-1)
+
 int			bitmap_strategy = BITMAP_NSTRATEGIES;
 
 /* the members of BitmapCosts are numbers, and nothing else */
@@ -71,7 +74,7 @@ bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, const Inde
 	/* its page was read a moment ago */
 	costs->result = cpu_tuple_cost + PAGE_OPERATORS * cpu_operator_cost +
 		(pages > effective_cache_size ? random_cost : 0);
-	costs->index_first = get_float8_infinity();
+	costs->index_first = NO_INDEX;
 	costs->index_row = 0;
 	if (index == NULL)
 		return;
@@ -89,8 +92,9 @@ bitmap_costs_to_list(const BitmapCosts *costs)
 	const double *numbers = (const double *) costs;
 	List	   *list = NIL;
 
+	/* in this form whole numbers are read again as Float too, by a parallel worker */
 	for (int i = 0; i < NCOSTS; i++)
-		list = lappend(list, makeFloat(psprintf("%.17g", numbers[i])));
+		list = lappend(list, makeFloat(psprintf("%.17e", numbers[i])));
 	return list;
 }
 
@@ -151,7 +155,7 @@ bitmap_cost(const BitmapCosts *costs, BitmapStrategy strategy, BitmapSize size, 
 {
 	if (strategy == BITMAP_EXACT)
 		return exact_cost(costs, size, wanted);
-	if (wanted > size.rows || isinf(costs->index_first))
+	if (wanted > size.rows || costs->index_first == NO_INDEX)
 		return get_float8_infinity();
 	return strategy == BITMAP_RESTRICTED ? restricted_cost(costs, size, wanted) :
 		filtered_cost(costs, size, wanted);

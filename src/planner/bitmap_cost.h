@@ -35,7 +35,7 @@ typedef struct BitmapCosts
 	double		page_in_turn;	/* and as one of many in order */
 	double		row;			/* a row of the set: its filter, its distance */
 	double		result;			/* a row of the result */
-	double		index_first;	/* the first rows of the index, infinity if there is none */
+	double		index_first;	/* the first rows of the index, negative: there is none */
 	double		index_row;		/* and each that follows */
 } BitmapCosts;
 

@@ -19,10 +19,14 @@
 #include "nodes/makefuncs.h"
 #include "nodes/value.h"
 #include "planner/bitmap.h"
+#include "planner/bitmap_ahead.h"
 #include "planner/topk_rows.h"
 #include "utils/float.h"
 #include "utils/rel.h"
-#include "utils/spccache.h"
+
+/* of a row, to be read ahead: all of it, or what the filter is likely to read */
+#define ROW_BYTES		4096
+#define FILTER_BYTES	128
 
 /* what was done, for EXPLAIN ANALYZE */
 typedef struct BitmapCounts
@@ -151,10 +155,13 @@ scan_set(BitmapState *state)
 	TupleTableSlot *slot = node->ss_ScanTupleSlot;
 	Relation	table = node->ss_currentRelation;
 	VecBitmapScan scan;
+	BitmapAhead ahead;
+	BlockNumber block = InvalidBlockNumber;
 	bool		recheck;
 
-	vec_bitmap_begin_compat(&scan, table, node->ps.state->es_snapshot, state->bitmap,
-							get_tablespace_io_concurrency(table->rd_rel->reltablespace));
+	vec_bitmap_begin_compat(&scan, table, node->ps.state->es_snapshot, state->bitmap);
+	bitmap_ahead_begin(&ahead, table, state->bitmap,
+					   node->ps.qual == NULL ? ROW_BYTES : FILTER_BYTES);
 	econtext->ecxt_scantuple = slot;
 	while (vec_bitmap_next_compat(&scan, slot, &recheck, &state->counts.lossy_pages,
 								  &state->counts.exact_pages))
@@ -163,6 +170,11 @@ scan_set(BitmapState *state)
 		Datum		vector;
 
 		CHECK_FOR_INTERRUPTS();
+		if (ItemPointerGetBlockNumber(&slot->tts_tid) != block)
+		{
+			block = ItemPointerGetBlockNumber(&slot->tts_tid);
+			bitmap_ahead_of(&ahead, block);
+		}
 		if (!passes(state, econtext, recheck))
 			continue;
 		vector = slot_getattr(slot, state->rows.column, &isnull);
@@ -172,6 +184,7 @@ scan_set(BitmapState *state)
 	}
 	ExecClearTuple(slot);
 	ResetExprContext(econtext);
+	bitmap_ahead_end(&ahead);
 	vec_bitmap_end_compat(&scan);
 }
 
@@ -483,7 +496,7 @@ explain_counts(const BitmapState *state, ExplainState *es)
 	explain_count("Index Pages", state->restriction.pages, es);
 	explain_count("Index Distances", state->restriction.distances, es);
 	explain_count("Index Rows", counts->index_rows, es);
-	explain_count("Given up", counts->gave_up, es);
+	explain_count("Searches Given Up", counts->gave_up, es);
 }
 
 static void
