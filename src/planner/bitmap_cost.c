@@ -162,6 +162,17 @@ bitmap_cost(const BitmapCosts *costs, BitmapStrategy strategy, BitmapSize size, 
 }
 
 /*
+ * bitmap_fair_nodes
+ *		How many nodes a restricted search may look at for the price of the exact
+ *		distances of the set.
+ */
+double
+bitmap_fair_nodes(const BitmapCosts *costs, BitmapSize size, double wanted)
+{
+	return exact_cost(costs, size, wanted) / Max(PASSED_SHARE * costs->index_row, 1e-9);
+}
+
+/*
  * bitmap_of_rows_cost
  *		What it takes to make a set of so many rows, beyond what the server reckons.
  */

@@ -55,6 +55,7 @@ extern void bitmap_costs_from_list(List *list, BitmapCosts *costs);
 extern double bitmap_of_rows_cost(double rows);
 extern double bitmap_cost(const BitmapCosts *costs, BitmapStrategy strategy, BitmapSize size,
 						  double wanted);
+extern double bitmap_fair_nodes(const BitmapCosts *costs, BitmapSize size, double wanted);
 extern BitmapStrategy bitmap_choose(const BitmapCosts *costs, BitmapSize size, double wanted);
 
 #endif							/* VECEXT_BITMAP_COST_H */

@@ -254,6 +254,8 @@ start_index(BitmapState *state)
 	state->restriction.arg = state->set;
 	state->restriction.fraction = size_of_set(state).fraction;
 	state->restriction.can_switch = true;
+	state->restriction.switch_nodes = bitmap_fair_nodes(&state->costs, size_of_set(state),
+														state->wanted);
 	state->restriction.gave_up = false;
 	return am_restrict_scan(scan->iss_ScanDesc, &state->restriction);
 }
