@@ -24,12 +24,45 @@
 /* rows asked for, where only the execution will tell */
 #define DEFAULT_ROWS	100
 
+/* a set of more than this part of the rows is no help: it is not even made a path of */
+#define LARGEST_SET		0.5
+
+/* until it is chosen */
+typedef struct BitmapPath
+{
+	CustomPath	path;			/* must be first */
+	TopkQuery	query;
+	BitmapCosts costs;
+	BitmapStrategy strategy;
+} BitmapPath;
+
+/* the bitmap scan among some paths, which add_path() may free: a copy; or NULL */
+static BitmapHeapPath *
+bitmap_among(List *paths)
+{
+	ListCell   *cell;
+
+	foreach(cell, paths)
+	{
+		BitmapHeapPath *path = (BitmapHeapPath *) lfirst(cell);
+
+		if (IsA(path, BitmapHeapPath) && path->path.param_info == NULL)
+		{
+			BitmapHeapPath *copy = makeNode(BitmapHeapPath);
+
+			*copy = *path;
+			return copy;
+		}
+	}
+	return NULL;
+}
+
 /*
  * The best bitmap for the conditions on rel, as the server would make it; NULL if
  * there is none.
  *
  * The server has thrown its own away if another plan seemed better for reading
- * all rows.  So it is asked again, with index scans of other kinds hidden.
+ * all rows.  Then it is asked again, with index scans of other kinds hidden.
  */
 static BitmapHeapPath *
 best_bitmap(PlannerInfo *root, RelOptInfo *rel)
@@ -37,9 +70,11 @@ best_bitmap(PlannerInfo *root, RelOptInfo *rel)
 	List	   *paths = rel->pathlist;
 	List	   *partial_paths = rel->partial_pathlist;
 	Bitmapset  *scannable = NULL;
-	BitmapHeapPath *best = NULL;
+	BitmapHeapPath *best = bitmap_among(rel->pathlist);
 	ListCell   *cell;
 
+	if (best != NULL)
+		return best;
 	foreach(cell, rel->indexlist)
 	{
 		IndexOptInfo *index = lfirst_node(IndexOptInfo, cell);
@@ -52,13 +87,7 @@ best_bitmap(PlannerInfo *root, RelOptInfo *rel)
 	rel->partial_pathlist = NIL;
 
 	create_index_paths(root, rel);
-	foreach(cell, rel->pathlist)
-	{
-		BitmapHeapPath *path = (BitmapHeapPath *) lfirst(cell);
-
-		if (IsA(path, BitmapHeapPath) && path->path.param_info == NULL)
-			best = path;
-	}
+	best = bitmap_among(rel->pathlist);
 
 	rel->pathlist = paths;
 	rel->partial_pathlist = partial_paths;
@@ -80,25 +109,24 @@ static const CustomPathMethods bitmap_path_methods = {
  * Cost: the bitmap, then the search of the set.  Whether the server lets bitmaps
  * be used at all is in the cost, or beside it, of its own path.
  */
-static BitmapStrategy
-cost_bitmap(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, BitmapHeapPath *bitmap,
-			const BitmapCosts *costs, double wanted)
+static void
+cost_bitmap(PlannerInfo *root, BitmapPath *bitmap, RelOptInfo *rel, const BitmapHeapPath *scan)
 {
+	double		wanted = bitmap->query.rows > 0 ? bitmap->query.rows : DEFAULT_ROWS;
+	Path	   *path = &bitmap->path.path;
 	BitmapSize	size;
 	Cost		index_cost;
-	BitmapStrategy strategy;
 
-	size.pages = compute_bitmap_pages(root, rel, bitmap->bitmapqual, 1, &index_cost,
-									  &size.rows);
-	size.fraction = Min(1, size.rows / costs->table_rows);
-	strategy = bitmap_choose(costs, size, wanted);
-	path->path.rows = clamp_row_est(Min(rel->rows, wanted));
-	path->path.total_cost = index_cost + bitmap_of_rows_cost(size.rows) + rel->baserestrictcost.startup +
-		bitmap_cost(costs, strategy, size, wanted) +
+	size.pages = compute_bitmap_pages(root, rel, scan->bitmapqual, 1, &index_cost, &size.rows);
+	size.fraction = Min(1, size.rows / bitmap->costs.table_rows);
+	bitmap->strategy = bitmap_choose(&bitmap->costs, size, wanted);
+	path->rows = clamp_row_est(Min(rel->rows, wanted));
+	path->total_cost = index_cost + bitmap_of_rows_cost(size.rows) +
+		rel->baserestrictcost.startup +
+		bitmap_cost(&bitmap->costs, bitmap->strategy, size, wanted) +
 		(enable_bitmapscan ? 0 : disable_cost);
-	path->path.startup_cost = path->path.total_cost - path->path.rows * costs->result;
-	vec_copy_disabled_compat(&path->path, &bitmap->path);
-	return strategy;
+	path->startup_cost = path->total_cost - path->rows * bitmap->costs.result;
+	vec_copy_disabled_compat(path, &scan->path);
 }
 
 /*
@@ -109,40 +137,38 @@ void
 vec_add_bitmap_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 					VecSimilarityOrder similarity)
 {
+	BitmapPath *bitmap;
 	CustomPath *path;
 	TopkQuery	query;
-	BitmapHeapPath *bitmap;
-	IndexPath  *index;
-	BitmapCosts costs;
-	BitmapStrategy strategy;
+	BitmapHeapPath *scan;
+	IndexPath  *index = NULL;
 
 	if (rel->baserestrictinfo == NIL || rel->indexlist == NIL ||
+		rel->rows > LARGEST_SET * Max(rel->tuples, 1) ||
 		!topk_query_of(root, rel, rte, &query))
 		return;
-	bitmap = best_bitmap(root, rel);
-	if (bitmap == NULL)
+	scan = best_bitmap(root, rel);
+	if (scan == NULL)
 		return;
+	if (enable_indexscan)
+		index = vec_cheapest_ordered_path(root, rel, query.distance, similarity);
 
-	index = enable_indexscan ?
-		vec_cheapest_ordered_path(root, rel, query.distance, similarity) : NULL;
+	bitmap = palloc0(sizeof(BitmapPath));
+	bitmap->query = query;
+	bitmap_costs_of(root, rel, query.distance, index, &bitmap->costs);
 
-	path = makeNode(CustomPath);
+	path = &bitmap->path;
+	NodeSetTag(path, T_CustomPath);
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;
 	path->path.pathtarget = rel->reltarget;
-	path->path.parallel_safe = rel->consider_parallel && bitmap->path.parallel_safe &&
+	path->path.parallel_safe = rel->consider_parallel && scan->path.parallel_safe &&
 		is_parallel_safe(root, (Node *) query.distance);
 	path->path.pathkeys = root->query_pathkeys;
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
-	path->custom_paths = index != NULL ? list_make2(bitmap, index) : list_make1(bitmap);
+	path->custom_paths = index != NULL ? list_make2(scan, index) : list_make1(scan);
 	path->methods = &bitmap_path_methods;
-	bitmap_costs_of(root, rel, query.distance, index, &costs);
-	strategy = cost_bitmap(root, path, rel, bitmap, &costs,
-						   query.rows > 0 ? query.rows : DEFAULT_ROWS);
-	path->custom_private = list_make2(query.distance,
-									  lappend(lappend(topk_private(&query),
-													  bitmap_costs_to_list(&costs)),
-											  makeInteger(strategy)));
+	cost_bitmap(root, bitmap, rel, scan);
 	add_path(rel, &path->path);
 }
 
@@ -188,20 +214,22 @@ plan_bitmap(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 {
 	CustomScan *plan = makeNode(CustomScan);
 	BitmapHeapScan *scan = castNode(BitmapHeapScan, scan_below(linitial(custom_plans)));
-	TopkQuery	query = {.distance = linitial_node(OpExpr, path->custom_private)};
+	BitmapPath *bitmap = (BitmapPath *) path;
+	TopkQuery  *query = &bitmap->query;
 
 	plan->scan.plan.targetlist = tlist;
-	plan->scan.plan.qual = topk_without_null_test(scan->scan.plan.qual, &query);
+	plan->scan.plan.qual = topk_without_null_test(scan->scan.plan.qual, query);
 	plan->scan.scanrelid = rel->relid;
 	plan->flags = path->flags;
 	plan->custom_plans = plans_below(custom_plans);
 	/* in the order of BitmapExprs */
-	plan->custom_exprs = list_make4(query.distance, limit_expression(root->parse->limitCount),
+	plan->custom_exprs = list_make4(query->distance, limit_expression(root->parse->limitCount),
 									limit_expression(root->parse->limitOffset),
 									make_ands_explicit(scan->bitmapqualorig));
-	plan->custom_private = lsecond_node(List, path->custom_private);
-	if (query.skip_nulls)
-		lfirst(list_nth_cell(plan->custom_private, TOPK_SKIP_NULLS)) = makeInteger(1);
+	/* in the order of TopkPrivate and BitmapPrivate */
+	plan->custom_private = lappend(lappend(topk_private(query),
+										   bitmap_costs_to_list(&bitmap->costs)),
+								   makeInteger(bitmap->strategy));
 	plan->methods = &bitmap_scan_methods;
 	return &plan->scan.plan;
 }
