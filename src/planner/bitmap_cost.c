@@ -38,6 +38,18 @@
 #define FEWEST_WANTED		10
 #define PASSED_SHARE		0.5
 
+/*
+ * It looks at several nodes for each that it meets; what one of them costs, as part
+ * of a row.
+ */
+#define NODE_SHARE			0.25
+
+/*
+ * An index scan that is given up in time is worth a little more than one that is
+ * not.
+ */
+#define SAFETY_SHARE		0.95
+
 /* a cost of the index that says there is none; infinity cannot be written in plans */
 #define NO_INDEX			(-1)
 
@@ -74,6 +86,7 @@ bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, const Inde
 	/* its page was read a moment ago */
 	costs->result = cpu_tuple_cost + PAGE_OPERATORS * cpu_operator_cost +
 		(pages > effective_cache_size ? random_cost : 0);
+	costs->rows_passing = Max(rel->rows, 1);
 	costs->index_first = NO_INDEX;
 	costs->index_row = 0;
 	if (index == NULL)
@@ -135,20 +148,18 @@ restricted_cost(const BitmapCosts *costs, BitmapSize size, double wanted)
 		wanted * (costs->row + 2 * costs->result);
 }
 
-/* the index's rows, fetched and filtered until as many as are wanted have passed */
+/* how many rows of the index are fetched until as many as are wanted have passed */
 static double
-filtered_cost(const BitmapCosts *costs, BitmapSize size, double wanted)
+rows_filtered(const BitmapCosts *costs, double wanted)
 {
-	double		fetched = wanted * costs->table_rows / Max(size.rows, 1);
-
-	return costs->index_first + fetched * (costs->index_row + costs->row + costs->page_apart) +
-		wanted * costs->result;
+	return Min(wanted / costs->rows_passing, 1) * costs->table_rows;
 }
 
 /*
  * bitmap_cost
- *		What finding the "wanted" nearest rows of a set costs, once the set is there.
- *		Infinity for searches that cannot find as many.
+ *		What finding the "wanted" nearest rows of a set costs, once the set is there
+ *		unless the strategy does without.  Infinity for searches that cannot find as
+ *		many.
  */
 double
 bitmap_cost(const BitmapCosts *costs, BitmapStrategy strategy, BitmapSize size, double wanted)
@@ -157,8 +168,9 @@ bitmap_cost(const BitmapCosts *costs, BitmapStrategy strategy, BitmapSize size, 
 		return exact_cost(costs, size, wanted);
 	if (wanted > size.rows || costs->index_first == NO_INDEX)
 		return get_float8_infinity();
-	return strategy == BITMAP_RESTRICTED ? restricted_cost(costs, size, wanted) :
-		filtered_cost(costs, size, wanted);
+	if (strategy == BITMAP_RESTRICTED)
+		return restricted_cost(costs, size, wanted);
+	return costs->index_first + rows_filtered(costs, wanted) * costs->index_row;
 }
 
 /*
@@ -169,35 +181,50 @@ bitmap_cost(const BitmapCosts *costs, BitmapStrategy strategy, BitmapSize size, 
 double
 bitmap_fair_nodes(const BitmapCosts *costs, BitmapSize size, double wanted)
 {
-	return exact_cost(costs, size, wanted) / Max(PASSED_SHARE * costs->index_row, 1e-9);
-}
-
-/*
- * bitmap_of_rows_cost
- *		What it takes to make a set of so many rows, beyond what the server reckons.
- */
-double
-bitmap_of_rows_cost(double rows)
-{
-	return rows * PLACE_OPERATORS * cpu_operator_cost;
+	return exact_cost(costs, size, wanted) / Max(NODE_SHARE * costs->index_row, 1e-9);
 }
 
 /*
  * bitmap_choose
- *		The cheapest way to search a set, or the one that is insisted on.
+ *		The cheaper way to search a set that is there, or the one that is insisted on.
  */
 BitmapStrategy
 bitmap_choose(const BitmapCosts *costs, BitmapSize size, double wanted)
 {
-	BitmapStrategy best = BITMAP_EXACT;
+	double		restricted = bitmap_cost(costs, BITMAP_RESTRICTED, size, wanted);
 
-	if (bitmap_strategy != BITMAP_NSTRATEGIES)
-		return isinf(bitmap_cost(costs, bitmap_strategy, size, wanted)) ? BITMAP_EXACT :
-			bitmap_strategy;
-	for (int i = 0; i < BITMAP_NSTRATEGIES; i++)
-	{
-		if (bitmap_cost(costs, i, size, wanted) < bitmap_cost(costs, best, size, wanted))
-			best = i;
-	}
-	return best;
+	if (isinf(restricted) || bitmap_strategy == BITMAP_EXACT)
+		return BITMAP_EXACT;
+	if (bitmap_strategy == BITMAP_RESTRICTED)
+		return BITMAP_RESTRICTED;
+	return restricted < bitmap_cost(costs, BITMAP_EXACT, size, wanted) ?
+		BITMAP_RESTRICTED : BITMAP_EXACT;
+}
+
+/*
+ * bitmap_choose_first
+ *		The cheapest way to begin: by making a set, which is estimated to have this
+ *		size and for which the server reckons index_cost, or without; and its
+ *		cost.  Sets most_filtered.
+ *
+ * A search of all rows may take as long as making a set and searching it would
+ * have, or twice as long as is expected.
+ */
+BitmapStrategy
+bitmap_choose_first(BitmapCosts *costs, BitmapSize size, double wanted, double index_cost,
+					double *cost)
+{
+	BitmapStrategy strategy = bitmap_choose(costs, size, wanted);
+	double		filtered = bitmap_cost(costs, BITMAP_FILTERED, size, wanted);
+
+	*cost = index_cost + size.rows * PLACE_OPERATORS * cpu_operator_cost +
+		bitmap_cost(costs, strategy, size, wanted);
+	costs->most_filtered = Max(2 * rows_filtered(costs, wanted),
+							   *cost / Max(costs->index_row, 1e-9));
+	if (isinf(filtered) ||
+		(bitmap_strategy != BITMAP_NSTRATEGIES && bitmap_strategy != BITMAP_FILTERED) ||
+		(bitmap_strategy == BITMAP_NSTRATEGIES && filtered >= *cost))
+		return strategy;
+	*cost = SAFETY_SHARE * filtered;
+	return BITMAP_FILTERED;
 }

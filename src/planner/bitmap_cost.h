@@ -19,7 +19,7 @@ typedef enum BitmapStrategy
 {
 	BITMAP_EXACT,				/* the distance of every row of the set */
 	BITMAP_RESTRICTED,			/* a search of the index that returns the set's rows only */
-	BITMAP_FILTERED,			/* a search that returns all rows, of which some pass */
+	BITMAP_FILTERED,			/* no set as yet: a search that returns all rows */
 	BITMAP_NSTRATEGIES
 } BitmapStrategy;
 
@@ -37,6 +37,8 @@ typedef struct BitmapCosts
 	double		result;			/* a row of the result */
 	double		index_first;	/* the first rows of the index, negative: there is none */
 	double		index_row;		/* and each that follows */
+	double		rows_passing;	/* of the table, those that meet all conditions */
+	double		most_filtered;	/* rows after which a search of all rows is given up */
 } BitmapCosts;
 
 /* the size of a set */
@@ -52,10 +54,11 @@ extern void bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance
 extern List *bitmap_costs_to_list(const BitmapCosts *costs);
 extern void bitmap_costs_from_list(List *list, BitmapCosts *costs);
 
-extern double bitmap_of_rows_cost(double rows);
 extern double bitmap_cost(const BitmapCosts *costs, BitmapStrategy strategy, BitmapSize size,
 						  double wanted);
 extern double bitmap_fair_nodes(const BitmapCosts *costs, BitmapSize size, double wanted);
 extern BitmapStrategy bitmap_choose(const BitmapCosts *costs, BitmapSize size, double wanted);
+extern BitmapStrategy bitmap_choose_first(BitmapCosts *costs, BitmapSize size, double wanted,
+										  double index_cost, double *cost);
 
 #endif							/* VECEXT_BITMAP_COST_H */

@@ -119,13 +119,11 @@ cost_bitmap(PlannerInfo *root, BitmapPath *bitmap, RelOptInfo *rel, const Bitmap
 
 	size.pages = compute_bitmap_pages(root, rel, scan->bitmapqual, 1, &index_cost, &size.rows);
 	size.fraction = Min(1, size.rows / bitmap->costs.table_rows);
-	bitmap->strategy = bitmap_choose(&bitmap->costs, size, wanted);
+	bitmap->strategy = bitmap_choose_first(&bitmap->costs, size, wanted, index_cost,
+										   &path->total_cost);
 	path->rows = clamp_row_est(Min(rel->rows, wanted));
-	path->total_cost = index_cost + bitmap_of_rows_cost(size.rows) +
-		rel->baserestrictcost.startup +
-		bitmap_cost(&bitmap->costs, bitmap->strategy, size, wanted) +
-		(enable_bitmapscan ? 0 : disable_cost);
-	path->startup_cost = path->total_cost - path->rows * bitmap->costs.result;
+	path->total_cost += rel->baserestrictcost.startup + (enable_bitmapscan ? 0 : disable_cost);
+	path->startup_cost = Max(0, path->total_cost - path->rows * bitmap->costs.result);
 	vec_copy_disabled_compat(path, &scan->path);
 }
 
@@ -181,7 +179,7 @@ scan_below(Plan *plan)
 
 /*
  * The plan that makes the bitmap, and the scan of the index if there is one,
- * which hands up its row as it is.
+ * which hands up all rows as they are.
  */
 static List *
 plans_below(List *custom_plans)
@@ -193,6 +191,7 @@ plans_below(List *custom_plans)
 		return plans;
 	scan = scan_below(lsecond(custom_plans));
 	scan->targetlist = NIL;
+	scan->qual = NIL;
 	return lappend(plans, castNode(IndexScan, scan));
 }
 

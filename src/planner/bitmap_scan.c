@@ -57,7 +57,8 @@ typedef struct BitmapState
 	IndexScanState *index;		/* has the order; NULL if there is none */
 	AmRestriction restriction;
 	double		wanted;			/* rows that the query asks for, infinity if all */
-	BitmapStrategy strategy;	/* chosen for this execution */
+	BitmapStrategy first;		/* the plan's: whether to begin without a set */
+	BitmapStrategy strategy;	/* taken by this execution */
 	bool		chosen;
 	bool		found;			/* are the rows there that come next? */
 	bool		once;			/* and are these all? */
@@ -105,25 +106,29 @@ size_of_set(const BitmapState *state)
 	};
 }
 
-/* the set, and how to search it */
+/* how many rows, and how to begin: with the set, unless the plan says otherwise */
 static void
 choose(BitmapState *state)
 {
 	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
-	MemoryContext caller = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
 
-	make_set(state);
 	ResetExprContext(econtext);
 	state->wanted = evaluate_limit(state->count, econtext, get_float8_infinity()) +
 		evaluate_limit(state->offset, econtext, 0);
-	state->strategy = bitmap_choose(&state->costs, size_of_set(state), state->wanted);
+	state->strategy = state->first;
 	state->chosen = true;
 	state->found = false;
 	state->once = false;
 	state->returned = 0;
-	state->counts.executions[state->strategy]++;
+}
+
+/* the set, and how to search it */
+static void
+choose_by_set(BitmapState *state)
+{
+	make_set(state);
+	state->strategy = bitmap_choose(&state->costs, size_of_set(state), state->wanted);
 	state->counts.set_rows += state->size.rows;
-	MemoryContextSwitchTo(caller);
 }
 
 /* a row that a page of the bitmap has; is it in the set, and does it pass the filter? */
@@ -253,7 +258,7 @@ start_index(BitmapState *state)
 	state->restriction.accepts = am_tidset_has;
 	state->restriction.arg = state->set;
 	state->restriction.fraction = size_of_set(state).fraction;
-	state->restriction.can_switch = true;
+	state->restriction.can_switch = bitmap_strategy != BITMAP_RESTRICTED;
 	state->restriction.switch_nodes = bitmap_fair_nodes(&state->costs, size_of_set(state),
 														state->wanted);
 	state->restriction.gave_up = false;
@@ -299,27 +304,69 @@ static bool
 find_by_index(BitmapState *state)
 {
 	TopkRows   *rows = &state->rows;
-	TupleTableSlot *slot = NULL;
-	int			wanted = (int) Min(state->wanted, INT_MAX);
-	int			found;
+	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
+	double		most = state->strategy == BITMAP_FILTERED ?
+		state->costs.most_filtered : get_float8_infinity();
+	int			found = 0;
 
-	if (rows_to_keep(state) < state->wanted || !start_index(state))
+	if (work_mem * 1024.0 / sizeof(TopkEntry) < state->wanted || state->index == NULL ||
+		!start_index(state))
 		return false;
-	topk_rows_reserve(rows, wanted);
-	topk_rows_start(rows, state->css.ss.ps.ps_ExprContext);
-	for (found = 0; found < wanted; found++)
+	topk_rows_reserve(rows, (int) state->wanted);
+	topk_rows_start(rows, econtext);
+	for (double fetched = 0; found < state->wanted && fetched < most; fetched++)
 	{
-		slot = ExecProcNode(&state->index->ss.ps);
+		TupleTableSlot *slot = ExecProcNode(&state->index->ss.ps);
+
 		if (TupIsNull(slot))
-			return false;
-		offer_row_of_index(state, slot);
+			break;
+		CHECK_FOR_INTERRUPTS();
 		state->counts.index_rows++;
+		econtext->ecxt_scantuple = slot;
+		if (!passes(state, econtext, true))
+			continue;
+		offer_row_of_index(state, slot);
+		found++;
 	}
-	ExecClearTuple(slot);
+	ExecClearTuple(state->index->ss.ss_ScanTupleSlot);
+	if (found < state->wanted)
+		return false;
 	topk_rows_finish(rows);
 	state->found = true;
 	state->once = true;
 	return true;
+}
+
+/* search by the index, if that is the strategy */
+static bool
+try_index(BitmapState *state)
+{
+	if (state->strategy == BITMAP_EXACT)
+		return false;
+	if (find_by_index(state))
+	{
+		state->counts.executions[state->strategy]++;
+		return true;
+	}
+	state->counts.gave_up++;
+	return false;
+}
+
+/*
+ * Find the first rows: without a set, by the index or exactly, each where that
+ * before did not find all.
+ */
+static bool
+find_first_rows(BitmapState *state)
+{
+	if (state->strategy == BITMAP_FILTERED && try_index(state))
+		return true;
+	choose_by_set(state);
+	if (try_index(state))
+		return true;
+	state->strategy = BITMAP_EXACT;
+	state->counts.executions[BITMAP_EXACT]++;
+	return find_exact(state);
 }
 
 /* find the rows that come next; false if there are none */
@@ -327,16 +374,9 @@ static bool
 find_rows(BitmapState *state)
 {
 	MemoryContext caller = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
-	bool		found = false;
+	bool		found = state->returned == 0 ? find_first_rows(state) :
+		state->strategy == BITMAP_EXACT && find_exact(state);
 
-	if (state->returned == 0 && state->strategy != BITMAP_EXACT)
-	{
-		found = find_by_index(state);
-		if (!found)
-			state->counts.gave_up++;
-	}
-	if (!found)
-		found = find_exact(state);
 	MemoryContextSwitchTo(caller);
 	return found;
 }
@@ -442,6 +482,9 @@ bitmap_begin(CustomScanState *css, EState *estate, int eflags)
 	state->recheck = ExecInitQual(make_ands_implicit(list_nth(plan->custom_exprs,
 															  BITMAP_RECHECK)), ps);
 	bitmap_costs_from_list(list_nth(plan->custom_private, BITMAP_COSTS), &state->costs);
+	state->first = intVal(list_nth(plan->custom_private, BITMAP_STRATEGY));
+	if (bitmap_strategy != BITMAP_NSTRATEGIES)
+		state->first = bitmap_strategy;
 }
 
 static const char *const strategy_names[BITMAP_NSTRATEGIES] = {
