@@ -270,8 +270,10 @@ DROP TABLE bitmap_parts, bitmap_child;
 
 -- where parallel plans are wanted; a worker executes it whole
 BEGIN;
-SET LOCAL force_parallel_mode = on;
-EXPLAIN (COSTS OFF) SELECT id FROM bitmap WHERE kind = 5 ORDER BY v <-> '[1,2,3]' LIMIT 3;
+SELECT set_config(name, 'on', true) FROM pg_settings
+WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+SELECT count(*) FROM pg_temp.nodes('SELECT id FROM bitmap WHERE kind = 5 ORDER BY v <-> ''[1,2,3]'' LIMIT 3') n
+WHERE n ~ '(Gather|VectorBitmap)';
 SELECT id FROM bitmap WHERE kind = 5 ORDER BY v <-> '[1,2,3]' LIMIT 3;
 SELECT pg_temp.compare('SELECT v <-> ''[1,2,3]'' FROM bitmap WHERE words @@ ''w3'' AND kind < 50 ORDER BY 1 LIMIT 20');
 COMMIT;
