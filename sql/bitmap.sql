@@ -360,9 +360,18 @@ DELETE FROM bitmap_index WHERE id % 4 = 1;
 UPDATE bitmap_index SET note = 'n0' WHERE id % 4 = 2;
 UPDATE bitmap_index SET kind = (kind + 1) % 20 WHERE id % 8 = 3;
 SELECT pg_temp.check_index('restricted', 'by_index');
--- more lossy pages than rows told
+-- a set with whole pages in it
+CREATE INDEX ON bitmap_large USING hnsw (v vector_l2_ops);
 SET work_mem = '64kB';
-SELECT pg_temp.check_index('restricted', 'by_index');
+SET hnsw.max_scan_tuples = 20;
+PREPARE of_pages(vector) AS SELECT kind, v <-> $1 AS d FROM bitmap_large WHERE kind < 4 ORDER BY v <-> $1 LIMIT 20;
+SELECT count(*) FROM pg_temp.counts('EXECUTE of_pages(''[500,500]'')');
+RESET hnsw.max_scan_tuples;
+SELECT c FROM pg_temp.counts('EXECUTE of_pages(''[500,500]'')') c WHERE c ~ 'Strategy Taken';
+SELECT c ~ ' 0$' AS none FROM pg_temp.counts('EXECUTE of_pages(''[500,500]'')') c WHERE c ~ 'Removed by Recheck';
+CREATE TEMP TABLE of_pages AS EXECUTE of_pages('[500,500]');
+SELECT count(*), bool_and(kind < 4), sum(d) <= 1.1 * (SELECT sum(d) FROM (
+	SELECT v <-> '[500,500]' AS d FROM bitmap_large WHERE kind < 4 ORDER BY 1 LIMIT 20) n) AS near FROM of_pages;
 RESET work_mem;
 DEALLOCATE ALL;
 RESET plan_cache_mode;
