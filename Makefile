@@ -77,6 +77,7 @@ OBJS = \
 	src/am/am_xlog.o \
 	src/am/am_scan.o \
 	src/am/am_restrict.o \
+	src/am/am_tidset.o \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswpages.o \
 	src/hnsw/hnswvalue.o \
@@ -139,8 +140,13 @@ OBJS = \
 	src/planner/planner.o \
 	src/planner/reuse_plan.o \
 	src/planner/reuse_scan.o \
+	src/planner/topk_rows.o \
 	src/planner/topk_path.o \
 	src/planner/topk_scan.o \
+	src/planner/bitmap_cost.o \
+	src/planner/bitmap_ahead.o \
+	src/planner/bitmap_path.o \
+	src/planner/bitmap_scan.o \
 	src/settings.o \
 	src/guard.o \
 	src/vecext.o

@@ -258,6 +258,138 @@ vec_zero_blocks_compat(SMgrRelation smgr, ForkNumber fork, BlockNumber first, Bl
 #define VEC_EXPLAIN_HEADER_COMPAT "commands/explain.h"
 #endif
 
+/*
+ * PG 18 made results of bitmap iterators opaque, and scans of tables by a bitmap
+ * iterate by themselves, reading ahead.
+ *
+ * VecTidIterator: the pages of a bitmap in order; offsets and count tell the rows
+ * of the current one, -1 if it is lossy.
+ */
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "nodes/tidbitmap.h"
+
+typedef struct VecTidIterator
+{
+#if PG_VERSION_NUM >= 180000
+	TBMPrivateIterator *iterator;
+	TBMIterateResult page;
+	OffsetNumber room[TBM_MAX_TUPLES_PER_PAGE];
+#else
+	TBMIterator *iterator;
+#endif
+	BlockNumber block;
+	int			count;
+	const OffsetNumber *offsets;
+} VecTidIterator;
+
+static inline void
+vec_tids_begin_compat(VecTidIterator *tids, TIDBitmap *bitmap)
+{
+#if PG_VERSION_NUM >= 180000
+	tids->iterator = tbm_begin_private_iterate(bitmap);
+#else
+	tids->iterator = tbm_begin_iterate(bitmap);
+#endif
+}
+
+static inline bool
+vec_tids_next_compat(VecTidIterator *tids)
+{
+#if PG_VERSION_NUM >= 180000
+	if (!tbm_private_iterate(tids->iterator, &tids->page))
+		return false;
+	tids->block = tids->page.blockno;
+	tids->offsets = tids->room;
+	tids->count = tids->page.lossy ? -1 :
+		tbm_extract_page_tuple(&tids->page, tids->room, TBM_MAX_TUPLES_PER_PAGE);
+#else
+	TBMIterateResult *page = tbm_iterate(tids->iterator);
+
+	if (page == NULL)
+		return false;
+	tids->block = page->blockno;
+	tids->offsets = page->offsets;
+	tids->count = page->ntuples;
+#endif
+	return true;
+}
+
+static inline void
+vec_tids_end_compat(VecTidIterator *tids)
+{
+#if PG_VERSION_NUM >= 180000
+	tbm_end_private_iterate(tids->iterator);
+#else
+	tbm_end_iterate(tids->iterator);
+#endif
+}
+
+/* VecBitmapScan: the visible rows on the pages of a bitmap */
+typedef struct VecBitmapScan
+{
+	TableScanDesc scan;
+#if PG_VERSION_NUM < 180000
+	TBMIterator *iterator;
+	TBMIterateResult *page;
+#endif
+} VecBitmapScan;
+
+static inline void
+vec_bitmap_begin_compat(VecBitmapScan *bitmap, Relation table, Snapshot snapshot,
+						TIDBitmap *tids)
+{
+#if PG_VERSION_NUM >= 180000
+	bitmap->scan = table_beginscan_bm(table, snapshot, 0, NULL);
+	bitmap->scan->st.rs_tbmiterator = tbm_begin_iterate(tids, NULL, InvalidDsaPointer);
+#else
+#if PG_VERSION_NUM >= 170000
+	bitmap->scan = table_beginscan_bm(table, snapshot, 0, NULL, true);
+#else
+	bitmap->scan = table_beginscan_bm(table, snapshot, 0, NULL);
+#endif
+	bitmap->iterator = tbm_begin_iterate(tids);
+	bitmap->page = NULL;
+#endif
+}
+
+/* the next row, or false; is it one of which the bitmap was not sure? */
+static inline bool
+vec_bitmap_next_compat(VecBitmapScan *bitmap, TupleTableSlot *slot, bool *recheck,
+					   uint64 *lossy_pages, uint64 *exact_pages)
+{
+#if PG_VERSION_NUM >= 180000
+	return table_scan_bitmap_next_tuple(bitmap->scan, slot, recheck, lossy_pages, exact_pages);
+#else
+	for (;;)
+	{
+		if (bitmap->page != NULL &&
+			table_scan_bitmap_next_tuple(bitmap->scan, bitmap->page, slot))
+		{
+			*recheck = bitmap->page->recheck;
+			return true;
+		}
+		bitmap->page = tbm_iterate(bitmap->iterator);
+		if (bitmap->page == NULL)
+			return false;
+		*(bitmap->page->ntuples < 0 ? lossy_pages : exact_pages) += 1;
+		if (!table_scan_bitmap_next_block(bitmap->scan, bitmap->page))
+			bitmap->page = NULL;
+	}
+#endif
+}
+
+static inline void
+vec_bitmap_end_compat(VecBitmapScan *bitmap)
+{
+#if PG_VERSION_NUM >= 180000
+	tbm_end_iterate(&bitmap->scan->st.rs_tbmiterator);
+#else
+	tbm_end_iterate(bitmap->iterator);
+#endif
+	table_endscan(bitmap->scan);
+}
+
 /* PG 18 lets a library tell its name and version. */
 #if PG_VERSION_NUM >= 180000
 #define PG_MODULE_MAGIC_COMPAT	PG_MODULE_MAGIC_EXT(.name = "vecext", .version = "1.0")

@@ -40,6 +40,8 @@ extern Relids vec_query_relids(RelOptInfo *rel);
 
 extern void vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel,
 								  VecSimilarityOrder similarity, bool stops);
+extern IndexPath *vec_cheapest_ordered_path(PlannerInfo *root, RelOptInfo *rel,
+											OpExpr *distance, VecSimilarityOrder similarity);
 
 extern void vec_add_range_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
 /* filter_path.c */

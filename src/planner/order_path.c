@@ -76,32 +76,42 @@ share_before_stop(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance)
 }
 
 /*
- * The first key of the order by this index, if it has the distance.  The scan
- * is ended after "share" of the rows.
+ * The first key of the order by this index, with these conditions of it, if it has
+ * the distance; else NULL.
  */
-static void
-add_path_of_index(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, PathKey *key,
-				  OpExpr *distance, double share)
+static IndexPath *
+path_of_index(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, List *clauses,
+			  PathKey *key, OpExpr *distance)
 {
-	IndexPath  *path;
-
 	if (!index->amcanorderbyop || !index->amhasgettuple ||
 		(index->indpred != NIL && !index->predOK))
-		return;
+		return NULL;
 	for (int column = 0; column < index->nkeycolumns; column++)
 	{
 		OpExpr	   *clause = distance_of_index(index, column, distance, key->pk_opfamily);
 
-		if (clause == NULL)
-			continue;
-		path = create_index_path(root, index, vec_filter_clauses(root, index, NIL), list_make1(clause), list_make1_int(column),
-								 list_make1(key), ForwardScanDirection, false,
-								 rel->lateral_relids, 1.0, false);
-		path->path.total_cost = path->path.startup_cost +
-			share * (path->path.total_cost - path->path.startup_cost);
-		add_path(rel, &path->path);
-		return;
+		if (clause != NULL)
+			return create_index_path(root, index, clauses, list_make1(clause),
+									 list_make1_int(column), list_make1(key),
+									 ForwardScanDirection, false, rel->lateral_relids, 1.0,
+									 false);
 	}
+	return NULL;
+}
+
+/* offer it; the scan is ended after "share" of the rows */
+static void
+add_path_of_index(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, PathKey *key,
+				  OpExpr *distance, double share)
+{
+	IndexPath  *path = path_of_index(root, rel, index, vec_filter_clauses(root, index, NIL), key,
+									 distance);
+
+	if (path == NULL)
+		return;
+	path->path.total_cost = path->path.startup_cost +
+		share * (path->path.total_cost - path->path.startup_cost);
+	add_path(rel, &path->path);
 }
 
 /*
@@ -218,4 +228,34 @@ vec_add_range_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 		foreach(other, rel->indexlist)
 			add_path_of_index(root, rel, lfirst_node(IndexOptInfo, other), key, distance, share);
 	}
+}
+
+/*
+ * vec_cheapest_ordered_path
+ *		The index scan that has rel's first rows by a distance soonest, whatever
+ *		the filter lets through; NULL if there is none.
+ */
+IndexPath *
+vec_cheapest_ordered_path(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance,
+						  VecSimilarityOrder similarity)
+{
+	PathKey    *key = linitial_node(PathKey, root->query_pathkeys);
+	double		rows = rel->rows;
+	IndexPath  *cheapest = NULL;
+	ListCell   *cell;
+
+	if (!misplaces_none(root, rel, key, distance, similarity))
+		return NULL;
+	rel->rows = Max(rel->tuples, 1);	/* cost estimates look there */
+	foreach(cell, rel->indexlist)
+	{
+		IndexPath  *path = path_of_index(root, rel, lfirst_node(IndexOptInfo, cell), NIL, key,
+										 distance);
+
+		if (path != NULL && (cheapest == NULL ||
+							 path->path.startup_cost < cheapest->path.startup_cost))
+			cheapest = path;
+	}
+	rel->rows = rows;
+	return cheapest;
 }

@@ -10,6 +10,7 @@
 #include "nodes/extensible.h"
 #include "optimizer/paths.h"
 #include "optimizer/planner.h"
+#include "planner/bitmap.h"
 #include "planner/order.h"
 #include "planner/planner.h"
 #include "planner/reuse.h"
@@ -17,6 +18,7 @@
 #include "utils/guc.h"
 
 static bool enable_topk = true;
+static bool enable_bitmap = true;
 static bool enable_distance_reuse = true;
 static int	similarity_order = VEC_SIMILARITY_ON;
 
@@ -24,6 +26,14 @@ static const struct config_enum_entry similarity_options[] = {
 	{"off", VEC_SIMILARITY_OFF, false},
 	{"exact", VEC_SIMILARITY_EXACT, false},
 	{"on", VEC_SIMILARITY_ON, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry strategy_options[] = {
+	{"auto", BITMAP_NSTRATEGIES, false},
+	{"exact", BITMAP_EXACT, false},
+	{"restricted", BITMAP_RESTRICTED, false},
+	{"filtered", BITMAP_FILTERED, false},
 	{NULL, 0, false}
 };
 
@@ -39,6 +49,8 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	if (enable_topk)
 		vec_add_topk_paths(root, rel, rte);
 	vec_filter_paths(root, rel);
+	if (enable_bitmap)
+		vec_add_bitmap_path(root, rel, rte, (VecSimilarityOrder) similarity_order);
 	vec_add_ordered_paths(root, rel, (VecSimilarityOrder) similarity_order,
 						  enable_distance_reuse);
 	if (enable_distance_reuse)
@@ -75,6 +87,21 @@ vec_planner_init(void)
 							 true,
 							 PGC_USERSET, GUC_EXPLAIN,
 							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("vecext.enable_bitmap",
+							 "Enables the planner's use of VectorBitmap plans.",
+							 "They answer WHERE ... ORDER BY distance LIMIT by other indexes.",
+							 &enable_bitmap,
+							 true,
+							 PGC_USERSET, GUC_EXPLAIN,
+							 NULL, NULL, NULL);
+	DefineCustomEnumVariable("vecext.bitmap_strategy",
+							 "Selects how VectorBitmap searches a set of rows.",
+							 "Meant for tests and bug reports; \"auto\" is right otherwise.",
+							 &bitmap_strategy,
+							 BITMAP_NSTRATEGIES,
+							 strategy_options,
+							 PGC_USERSET, GUC_EXPLAIN | GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
 	DefineCustomBoolVariable("vecext.enable_distance_reuse",
 							 "Enables the reuse of distances that an index has computed.",
 							 "When off, they are computed again from each row of the result.",
@@ -92,6 +119,7 @@ vec_planner_init(void)
 							 PGC_USERSET, GUC_EXPLAIN,
 							 NULL, NULL, NULL);
 	RegisterCustomScanMethods(&topk_scan_methods);
+	RegisterCustomScanMethods(&bitmap_scan_methods);
 	RegisterCustomScanMethods(&reuse_scan_methods);
 	previous_pathlist_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = add_paths;

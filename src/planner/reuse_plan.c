@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "planner/bitmap.h"
 #include "planner/order.h"
 #include "planner/reuse.h"
 #include "planner/topk.h"
@@ -537,7 +538,8 @@ visit(Reuse *reuse, Plan *plan, Reads reads)
 			visit_subquery_scan(reuse, (SubqueryScan *) plan, &reads);
 			break;
 		case T_CustomScan:
-			if (((CustomScan *) plan)->methods == &topk_scan_methods)
+			if (((CustomScan *) plan)->methods == &topk_scan_methods ||
+				((CustomScan *) plan)->methods == &bitmap_scan_methods)
 				drop_unread(plan, &reads);
 			break;
 		case T_ForeignScan:

@@ -31,6 +31,7 @@ typedef struct TopkHeap
 	int			count;
 	int			capacity;		/* k, at least 1 */
 	uint64		worst;			/* a key above this cannot enter */
+	TopkEntry	floor;			/* nor can this entry and those before it */
 } TopkHeap;
 
 /* keys of no number, before all of them and after */
@@ -38,6 +39,9 @@ typedef struct TopkHeap
 #define TOPK_KEY_NAN_FIRST	UINT64CONST(1)
 #define TOPK_KEY_NAN_LAST	(PG_UINT64_MAX - 1)
 #define TOPK_KEY_NULL_LAST	PG_UINT64_MAX
+
+/* before all rows: none is at offset 0 of a page */
+#define TOPK_ENTRY_FIRST	((TopkEntry) {0, 0})
 
 /* float8's btree order, ascending, as unsigned integers; NaN has the given one */
 static inline uint64
@@ -71,11 +75,12 @@ topk_before(const TopkEntry *a, const TopkEntry *b)
 	return a->key < b->key || (a->key == b->key && a->place < b->place);
 }
 
-/* empty it; no key above "worst" will enter */
+/* empty it; no key above "worst" will enter, and nothing up to "floor" */
 static inline void
-topk_heap_reset(TopkHeap *heap, uint64 worst)
+topk_heap_reset(TopkHeap *heap, TopkEntry floor, uint64 worst)
 {
 	heap->count = 0;
+	heap->floor = floor;
 	heap->worst = worst;
 }
 
@@ -122,6 +127,8 @@ topk_heap_offer(TopkHeap *heap, uint64 key, const ItemPointerData *tid)
 		return;
 	entry.key = key;
 	entry.place = topk_place(tid);
+	if (!topk_before(&heap->floor, &entry))
+		return;
 	if (heap->count < heap->capacity)
 		topk_sift_up(heap->entries, heap->count++, entry);
 	else if (topk_before(&entry, &heap->entries[0]))

@@ -36,33 +36,56 @@
 /* part of cpu_tuple_cost that rows which are not handed up save */
 #define NO_SLOT_SHARE 0.4
 
-/* is a LIMIT or OFFSET known now, and not only estimated? */
+/* can a LIMIT or OFFSET be evaluated by the scan as well, to the same number? */
 static bool
-is_constant(Node *limit)
+is_limit(Node *limit)
 {
-	return limit == NULL || IsA(limit, Const);
+	return !contain_subplans(limit) && !contain_volatile_functions(limit);
+}
+
+/* is there a LIMIT, and not LIMIT ALL? */
+static bool
+has_limit(const Query *parse)
+{
+	Node	   *count = parse->limitCount;
+
+	return count != NULL && !(IsA(count, Const) && ((Const *) count)->constisnull);
 }
 
 /*
- * Does the query ask for so many first rows in one order, with nothing between
- * the scan and LIMIT that could drop or add rows?  limit_tuples says most of it:
- * it is not set below grouping, DISTINCT, window functions or set-returning
- * ones.
+ * Does the query ask for first rows in one order, with nothing between the scan
+ * and LIMIT that could drop or add rows?
  */
 static bool
 query_wants_first_rows(PlannerInfo *root)
 {
 	Query	   *parse = root->parse;
 
-	return root->limit_tuples >= 1 && root->limit_tuples <= MAX_ROWS &&
-		root->limit_tuples * sizeof(TopkEntry) <= work_mem * 1024.0 &&
+	return has_limit(parse) && is_limit(parse->limitCount) && is_limit(parse->limitOffset) &&
 		parse->commandType == CMD_SELECT &&
 		parse->limitOption != LIMIT_OPTION_WITH_TIES &&
-		is_constant(parse->limitCount) && is_constant(parse->limitOffset) &&
 		parse->rowMarks == NIL && root->rowMarks == NIL &&
-		parse->setOperations == NULL &&
+		parse->setOperations == NULL && parse->groupClause == NIL &&
+		parse->groupingSets == NIL && parse->distinctClause == NIL &&
+		!parse->hasAggs && !parse->hasWindowFuncs && !parse->hasTargetSRFs &&
+		!root->hasHavingQual &&
 		root->query_pathkeys == root->sort_pathkeys &&
 		list_length(root->query_pathkeys) == 1;
+}
+
+/*
+ * How many rows it asks for; 0 where a LIMIT or OFFSET is not known now, and not
+ * only estimated.
+ */
+static double
+rows_asked_for(PlannerInfo *root)
+{
+	Node	   *count = root->parse->limitCount;
+	Node	   *offset = root->parse->limitOffset;
+
+	if (!IsA(count, Const) || (offset != NULL && !IsA(offset, Const)))
+		return 0;
+	return Max(0, root->limit_tuples);
 }
 
 /* a table with heap storage that is, alone or among its siblings, all of FROM? */
@@ -129,21 +152,64 @@ column_argument(OpExpr *distance, RelOptInfo *rel)
 }
 
 /*
- * The distance the query is ordered by, nearest first, and which rows without
- * one come before; NULL if it cannot be computed from a column of rel.
+ * topk_query_of
+ *		Is this the table whose nearest rows the query asks for, and nothing else?
+ *
+ * Fills in all but skip_nulls.
  */
-static OpExpr *
-ordering_distance(PlannerInfo *root, RelOptInfo *rel, int *first)
+bool
+topk_query_of(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, TopkQuery *query)
 {
-	PathKey    *key = linitial_node(PathKey, root->query_pathkeys);
+	PathKey    *key;
 	VecOrder	order;
 
-	if (!vec_order_of_pathkey(root, rel, key, &order) ||
-		column_argument(order.distance, rel) < 0)
-		return NULL;
-	*first = (key->pk_nulls_first ? TOPK_NULL_FIRST : 0) |
+	if (!query_wants_first_rows(root) || !is_table_of_query(root, rel, rte))
+		return false;
+	key = linitial_node(PathKey, root->query_pathkeys);
+	if (!vec_order_of_pathkey(root, rel, key, &order))
+		return false;
+	query->distance = order.distance;
+	query->column_arg = column_argument(order.distance, rel);
+	query->first = (key->pk_nulls_first ? TOPK_NULL_FIRST : 0) |
 		(vec_pathkey_ascends_compat(key) ? 0 : TOPK_NAN_FIRST);
-	return order.distance;
+	query->skip_nulls = false;
+	query->rows = rows_asked_for(root);
+	return query->column_arg >= 0;
+}
+
+/*
+ * topk_without_null_test
+ *		The filter without "distance IS NOT NULL", which min(distance) comes with:
+ *		the scan can tell without computing it twice.  Sets skip_nulls.
+ */
+List *
+topk_without_null_test(List *clauses, TopkQuery *query)
+{
+	List	   *others = NIL;
+	ListCell   *cell;
+
+	foreach(cell, clauses)
+	{
+		NullTest   *test = (NullTest *) lfirst(cell);
+
+		if (IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL &&
+			equal(test->arg, query->distance))
+			query->skip_nulls = true;
+		else
+			others = lappend(others, test);
+	}
+	return others;
+}
+
+/*
+ * topk_private
+ *		The integers of TopkPrivate.
+ */
+List *
+topk_private(const TopkQuery *query)
+{
+	return list_make4(makeInteger((int) query->rows), makeInteger(query->column_arg),
+					  makeInteger(query->skip_nulls), makeInteger(query->first));
 }
 
 /*
@@ -153,7 +219,7 @@ ordering_distance(PlannerInfo *root, RelOptInfo *rel, int *first)
  * ago unless the table is larger than the cache.
  */
 static void
-cost_topk(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, OpExpr *distance)
+cost_topk(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, const TopkQuery *query)
 {
 	Path	   *scan = create_seqscan_path(root, rel, NULL, path->path.parallel_workers);
 	double		tuples = rel->tuples * Min(1, scan->rows / Max(1, rel->rows));
@@ -162,9 +228,9 @@ cost_topk(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, OpExpr *distance
 
 	if (rel->pages > effective_cache_size)
 		fetch += random_page_cost;
-	cost_qual_eval_node(&cost, (Node *) distance, root);
+	cost_qual_eval_node(&cost, (Node *) query->distance, root);
 
-	path->path.rows = clamp_row_est(Min(scan->rows, root->limit_tuples));
+	path->path.rows = clamp_row_est(Min(scan->rows, query->rows));
 	path->path.startup_cost = scan->total_cost - NO_SLOT_SHARE * cpu_tuple_cost * tuples +
 		cost.startup + scan->rows * (cost.per_tuple + cpu_operator_cost);
 	path->path.total_cost = path->path.startup_cost + path->path.rows * fetch;
@@ -181,7 +247,7 @@ static const CustomPathMethods topk_path_methods = {
 
 /* the path; with workers, each of them returns its own first rows in order */
 static CustomPath *
-make_topk_path(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, int first, int workers)
+make_topk_path(PlannerInfo *root, RelOptInfo *rel, const TopkQuery *query, int workers)
 {
 	CustomPath *path = makeNode(CustomPath);
 
@@ -190,13 +256,13 @@ make_topk_path(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, int first, 
 	path->path.pathtarget = rel->reltarget;
 	path->path.parallel_aware = workers > 0;
 	path->path.parallel_safe = rel->consider_parallel &&
-		is_parallel_safe(root, (Node *) distance);
+		is_parallel_safe(root, (Node *) query->distance);
 	path->path.parallel_workers = workers;
 	path->path.pathkeys = root->query_pathkeys;
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
-	path->custom_private = list_make2(distance, makeInteger(first));
+	path->custom_private = list_make2(query->distance, topk_private(query));
 	path->methods = &topk_path_methods;
-	cost_topk(root, path, rel, distance);
+	cost_topk(root, path, rel, query);
 	return path;
 }
 
@@ -208,17 +274,14 @@ void
 vec_add_topk_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
 	CustomPath *path;
-	OpExpr	   *distance;
-	int			first;
+	TopkQuery	query;
 	int			workers;
 
-	if (!query_wants_first_rows(root) || !is_table_of_query(root, rel, rte))
-		return;
-	distance = ordering_distance(root, rel, &first);
-	if (distance == NULL)
+	if (!topk_query_of(root, rel, rte, &query) || query.rows < 1 || query.rows > MAX_ROWS ||
+		query.rows * sizeof(TopkEntry) > work_mem * 1024.0)
 		return;
 
-	path = make_topk_path(root, rel, distance, first, 0);
+	path = make_topk_path(root, rel, &query, 0);
 	add_path(rel, &path->path);
 
 	/* under an Append the order of a parallel scan would be lost */
@@ -227,32 +290,10 @@ vec_add_topk_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 
 	/* the server would count the table alone, which may hold only pointers */
 	workers = compute_parallel_worker(rel, rel->pages +
-									  vec_toast_pages(root, (Node *) distance, rel->tuples),
+									  vec_toast_pages(root, (Node *) query.distance, rel->tuples),
 									  -1, max_parallel_workers_per_gather);
 	if (workers > 0)
-		add_partial_path(rel, &make_topk_path(root, rel, distance, first, workers)->path);
-}
-
-/*
- * The filter without "distance IS NOT NULL", which min(distance) comes with: the
- * scan can tell without computing it twice.
- */
-static List *
-without_null_test(List *clauses, OpExpr *distance)
-{
-	List	   *others = NIL;
-	ListCell   *cell;
-
-	foreach(cell, clauses)
-	{
-		NullTest   *test = (NullTest *) lfirst(cell);
-
-		if (IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL &&
-			equal(test->arg, distance))
-			continue;
-		others = lappend(others, test);
-	}
-	return others;
+		add_partial_path(rel, &make_topk_path(root, rel, &query, workers)->path);
 }
 
 /* PlanCustomPath; the caller copies the costs and orders the clauses */
@@ -261,20 +302,16 @@ plan_topk(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 		  List *clauses, List *custom_plans)
 {
 	CustomScan *plan = makeNode(CustomScan);
-	OpExpr	   *distance = linitial_node(OpExpr, path->custom_private);
+	TopkQuery	query = {.distance = linitial_node(OpExpr, path->custom_private)};
 
-	clauses = extract_actual_clauses(clauses, false);
 	plan->scan.plan.targetlist = tlist;
-	plan->scan.plan.qual = without_null_test(clauses, distance);
+	plan->scan.plan.qual = topk_without_null_test(extract_actual_clauses(clauses, false), &query);
 	plan->scan.scanrelid = rel->relid;
 	plan->flags = path->flags;
-	plan->custom_exprs = list_make1(distance);
-	/* in the order of TopkPrivate */
-	plan->custom_private =
-		list_make4(makeInteger((int) root->limit_tuples),
-				   makeInteger(column_argument(distance, rel)),
-				   makeInteger(list_length(plan->scan.plan.qual) < list_length(clauses)),
-				   lsecond(path->custom_private));
+	plan->custom_exprs = list_make1(query.distance);
+	plan->custom_private = lsecond_node(List, path->custom_private);
+	if (query.skip_nulls)
+		lfirst(list_nth_cell(plan->custom_private, TOPK_SKIP_NULLS)) = makeInteger(1);
 	plan->methods = &topk_scan_methods;
 	return &plan->scan.plan;
 }

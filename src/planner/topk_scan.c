@@ -16,17 +16,14 @@
 #include "access/parallel.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
-#include VEC_EXPLAIN_HEADER_COMPAT
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "planner/topk.h"
-#include "planner/topk_heap.h"
+#include "planner/topk_rows.h"
 #include "storage/bufmgr.h"
 #include "storage/shmem.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/ruleutils.h"
 
 #define CACHE_LINE 64
 
@@ -49,57 +46,9 @@ typedef struct TopkPrefetch
 typedef struct TopkScanState
 {
 	CustomScanState css;
-	AttrNumber	column;			/* the vector's */
-	int			column_arg;		/* which argument of the distance it is */
-	ExprState  *value;			/* the other argument */
-	MemoryContext value_context;	/* holds the other argument's datum */
-	bool		value_isnull;
-	FmgrInfo	distance;
-	FunctionCallInfo call;		/* of the distance, with both arguments */
-	uint64		null_key;		/* of rows without a distance */
-	uint64		nan_key;
-	uint64		worst;			/* keys above it are left out */
-	TopkHeap	heap;			/* an array in order once done */
+	TopkRows	rows;
 	bool		done;			/* has the table been scanned? */
-	int			next;			/* entry to return next */
 } TopkScanState;
-
-/* evaluate the other argument of the distance, in plain form */
-static void
-evaluate_value(TopkScanState *state)
-{
-	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
-	NullableDatum *arg = &state->call->args[1 - state->column_arg];
-	MemoryContext caller;
-
-	ResetExprContext(econtext);
-	MemoryContextReset(state->value_context);
-	arg->value = ExecEvalExprSwitchContext(state->value, econtext, &arg->isnull);
-	state->value_isnull = arg->isnull;
-	if (arg->isnull)
-		return;
-	caller = MemoryContextSwitchTo(state->value_context);
-	arg->value = PointerGetDatum(PG_DETOAST_DATUM_COPY(arg->value));
-	MemoryContextSwitchTo(caller);
-}
-
-/* the order of a row by its vector; memory of the per-tuple context */
-static inline uint64
-key_of_vector(TopkScanState *state, Datum vector, bool isnull, MemoryContext per_tuple)
-{
-	FunctionCallInfo call = state->call;
-	MemoryContext caller;
-	Datum		distance;
-
-	if (isnull || state->value_isnull)
-		return state->null_key; /* the function is strict */
-	call->args[state->column_arg].value = vector;
-	call->isnull = false;
-	caller = MemoryContextSwitchTo(per_tuple);
-	distance = FunctionCallInvoke(call);
-	MemoryContextSwitchTo(caller);
-	return call->isnull ? state->null_key : topk_key(DatumGetFloat8(distance), state->nan_key);
-}
 
 /* hint at a stretch of memory, which need not exist */
 static inline void
@@ -182,9 +131,8 @@ scan_all(TopkScanState *state, TableScanDesc scan)
 
 		CHECK_FOR_INTERRUPTS();
 		prefetch_ahead((HeapScanDesc) scan, &prefetch);
-		vector = heap_getattr(tuple, state->column, desc, &isnull);
-		topk_heap_offer(&state->heap, key_of_vector(state, vector, isnull, per_tuple),
-						&tuple->t_self);
+		vector = heap_getattr(tuple, state->rows.column, desc, &isnull);
+		topk_rows_offer(&state->rows, vector, isnull, &tuple->t_self, per_tuple);
 		MemoryContextReset(per_tuple);
 	}
 }
@@ -214,10 +162,9 @@ scan_filtered(TopkScanState *state, TableScanDesc scan)
 			continue;
 		}
 		prefetch.bytes = BYTES_AHEAD;	/* as many rows as pass will be asked for whole */
-		vector = slot_getattr(slot, state->column, &isnull);
-		topk_heap_offer(&state->heap,
-						key_of_vector(state, vector, isnull, econtext->ecxt_per_tuple_memory),
-						&slot->tts_tid);
+		vector = slot_getattr(slot, state->rows.column, &isnull);
+		topk_rows_offer(&state->rows, vector, isnull, &slot->tts_tid,
+						econtext->ecxt_per_tuple_memory);
 	}
 	ExecClearTuple(slot);
 	ResetExprContext(econtext);
@@ -233,49 +180,25 @@ compute(TopkScanState *state)
 	if (node->ss_currentScanDesc == NULL)
 		node->ss_currentScanDesc = table_beginscan(node->ss_currentRelation,
 												   node->ps.state->es_snapshot, 0, NULL);
-	topk_heap_reset(&state->heap, state->worst);
-	evaluate_value(state);
+	topk_rows_start(&state->rows, node->ps.ps_ExprContext);
 	if (node->ps.qual != NULL)
 		scan_filtered(state, node->ss_currentScanDesc);
 	else
 		scan_all(state, node->ss_currentScanDesc);
-	topk_heap_sort(&state->heap);
-	state->next = 0;
+	topk_rows_finish(&state->rows);
 	state->done = true;
 }
 
-/*
- * The next row of the result.  Its version was visible to this snapshot, which
- * is held, so it is still there.
- */
 static TupleTableSlot *
 topk_exec(CustomScanState *css)
 {
 	TopkScanState *state = (TopkScanState *) css;
-	ScanState  *node = &css->ss;
-	ProjectionInfo *projection = node->ps.ps_ProjInfo;
-	TupleTableSlot *slot = node->ss_ScanTupleSlot;
-	ItemPointerData tid;
+	TupleTableSlot *slot;
 
 	if (!state->done)
 		compute(state);
-	if (state->next >= state->heap.count)
-	{
-		ExecClearTuple(slot);	/* release its page */
-		return projection == NULL ? slot : ExecClearTuple(projection->pi_state.resultslot);
-	}
-
-	topk_place_to_tid(state->heap.entries[state->next++].place, &tid);
-	if (!table_tuple_fetch_row_version(node->ss_currentRelation, &tid,
-									   node->ps.state->es_snapshot, slot))
-		elog(ERROR, "row (%u,%u) of \"%s\" has vanished from the snapshot",
-			 ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid),
-			 RelationGetRelationName(node->ss_currentRelation));
-	if (projection == NULL)
-		return slot;
-	ResetExprContext(node->ps.ps_ExprContext);
-	node->ps.ps_ExprContext->ecxt_scantuple = slot;
-	return ExecProject(projection);
+	slot = topk_rows_next(&state->rows, &css->ss);
+	return TupIsNull(slot) ? topk_end_of_scan(&css->ss) : slot;
 }
 
 static void
@@ -285,7 +208,7 @@ topk_rescan(CustomScanState *css)
 	TableScanDesc scan = css->ss.ss_currentScanDesc;
 
 	ExecScanReScan(&css->ss);
-	state->next = 0;
+	state->rows.next = 0;
 	/* the same parameters give the same rows; a parallel scan starts afresh */
 	if (css->ss.ps.chgParam == NULL && !css->ss.ps.plan->parallel_aware)
 		return;
@@ -301,83 +224,23 @@ topk_end(CustomScanState *css)
 		table_endscan(css->ss.ss_currentScanDesc);
 }
 
-/*
- * The server has set the node up to scan virtual tuples; ours are the table's.
- * What it compiled for the former is compiled anew.
- */
-static void
-use_slot_of_table(ScanState *node, EState *estate)
-{
-	Relation	table = node->ss_currentRelation;
-
-	node->ps.subPlan = NIL;		/* both below list theirs again */
-	ExecInitScanTupleSlot(estate, node, RelationGetDescr(table), table_slot_callbacks(table));
-	ExecAssignScanProjectionInfo(node);
-	node->ps.qual = ExecInitQual(node->ps.plan->qual, &node->ps);
-}
-
-/* of a column, or a domain's cast to its type */
-static AttrNumber
-column_number(Node *argument)
-{
-	while (IsA(argument, RelabelType))
-		argument = (Node *) ((RelabelType *) argument)->arg;
-	return castNode(Var, argument)->varattno;
-}
-
-/* where rows without a distance go */
-static void
-set_keys(TopkScanState *state, List *private)
-{
-	int			first = intVal(list_nth(private, TOPK_FIRST));
-
-	state->null_key = (first & TOPK_NULL_FIRST) != 0 ? TOPK_KEY_NULL_FIRST : TOPK_KEY_NULL_LAST;
-	state->nan_key = (first & TOPK_NAN_FIRST) != 0 ? TOPK_KEY_NAN_FIRST : TOPK_KEY_NAN_LAST;
-	state->worst = TOPK_KEY_NULL_LAST;
-	if (intVal(list_nth(private, TOPK_SKIP_NULLS)) == 0)
-		return;
-	state->null_key = TOPK_KEY_NULL_LAST;
-	state->worst = TOPK_KEY_NAN_LAST;
-}
-
 static void
 topk_begin(CustomScanState *css, EState *estate, int eflags)
 {
 	TopkScanState *state = (TopkScanState *) css;
 	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
-	OpExpr	   *distance = linitial_node(OpExpr, plan->custom_exprs);
-	int			rows = intVal(list_nth(plan->custom_private, TOPK_ROWS));
 
-	use_slot_of_table(&css->ss, estate);
-
-	/* checks, as for any expression, that the user may execute the function */
-	ExecInitExpr((Expr *) distance, &css->ss.ps);
-	fmgr_info(distance->opfuncid, &state->distance);
-	fmgr_info_set_expr((Node *) distance, &state->distance);
-	state->call = palloc0(SizeForFunctionCallInfo(2));
-	InitFunctionCallInfoData(*state->call, &state->distance, 2, distance->inputcollid,
-							 NULL, NULL);
-
-	state->column_arg = intVal(list_nth(plan->custom_private, TOPK_COLUMN_ARG));
-	state->column = column_number(list_nth(distance->args, state->column_arg));
-	state->call->args[state->column_arg].isnull = false;
-	state->value = ExecInitExpr(list_nth(distance->args, 1 - state->column_arg), &css->ss.ps);
-	state->value_context = AllocSetContextCreate(CurrentMemoryContext, "VectorTopK value",
-												 ALLOCSET_SMALL_SIZES);
-	set_keys(state, plan->custom_private);
-	state->heap.capacity = rows;
-	state->heap.entries = palloc(mul_size(rows, sizeof(TopkEntry)));
+	topk_use_slot_of_table(&css->ss, estate);
+	topk_rows_begin(&state->rows, &css->ss, linitial_node(OpExpr, plan->custom_exprs),
+					plan->custom_private);
+	topk_rows_reserve(&state->rows, intVal(list_nth(plan->custom_private, TOPK_ROWS)));
 }
 
 static void
 topk_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 {
-	Plan	   *plan = css->ss.ps.plan;
-	List	   *context = set_deparse_context_plan(es->deparse_cxt, plan, ancestors);
-	Node	   *distance = linitial(((CustomScan *) plan)->custom_exprs);
-	bool		prefix = es->verbose || list_length(es->rtable) > 1;
-
-	ExplainPropertyText("Order By", deparse_expression(distance, context, prefix, false), es);
+	topk_explain_expression("Order By", linitial(((CustomScan *) css->ss.ps.plan)->custom_exprs),
+							&css->ss, ancestors, es);
 }
 
 /* parallel query: the table's blocks are shared out, all else is private */
