@@ -64,6 +64,7 @@ OBJS = \
 	src/am/am_sample.o \
 	src/am/am_parallel.o \
 	src/am/am_xlog.o \
+	src/am/am_cost.o \
 	src/am/am_scan.o \
 	src/hnsw/hnswindex.o \
 	src/hnsw/hnswpages.o \
@@ -118,6 +119,7 @@ OBJS = \
 	src/ivfflat/ivfcheck.o \
 	src/ivfflat/ivfstats.o \
 	src/ivfflat/ivfflat.o \
+	src/planner/cached.o \
 	src/planner/order.o \
 	src/planner/order_path.o \
 	src/planner/planner.o \

@@ -7,6 +7,7 @@
  */
 #include "compat.h"
 
+#include "am/am_cost.h"
 #include "nodes/extensible.h"
 #include "optimizer/paths.h"
 #include "optimizer/planner.h"
@@ -30,16 +31,41 @@ static const struct config_enum_entry similarity_options[] = {
 static set_rel_pathlist_hook_type previous_pathlist_hook = NULL;
 static planner_hook_type previous_planner_hook = NULL;
 
-/* set_rel_pathlist_hook */
+/* our own */
 static void
-add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+add_own_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
-	if (previous_pathlist_hook != NULL)
-		previous_pathlist_hook(root, rel, rti, rte);
 	if (enable_topk)
 		vec_add_topk_paths(root, rel, rte);
 	vec_add_ordered_paths(root, rel, (VecSimilarityOrder) similarity_order,
 						  enable_distance_reuse);
+}
+
+/* set_rel_pathlist_hook */
+static void
+add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	AmPrices	prices;
+
+	if (previous_pathlist_hook != NULL)
+		previous_pathlist_hook(root, rel, rti, rte);
+	if (!vec_is_ordered_by_distance(root, rel, rte))
+	{
+		add_own_paths(root, rel, rte);
+		return;
+	}
+
+	am_price_cached_pages(Max(root->total_table_pages, rel->pages), &prices);
+	PG_TRY();
+	{
+		vec_add_cached_paths(root, rel);
+		add_own_paths(root, rel, rte);
+	}
+	PG_FINALLY();
+	{
+		am_restore_prices(&prices);
+	}
+	PG_END_TRY();
 }
 
 /* planner_hook */

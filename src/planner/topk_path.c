@@ -13,6 +13,7 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "am/am_cost.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -147,16 +148,18 @@ ordering_distance(PlannerInfo *root, RelOptInfo *rel, int *first)
 }
 
 /*
- * Cost: a sequential scan without what it does to hand up a row; for each that
- * passes the filter, the distance and one comparison with the last of the kept;
- * then a fetch for each row of the result, from pages that were read a moment
- * ago unless the table is larger than the cache.
+ * Cost: a sequential scan without what it does to hand up a row, unless a filter
+ * needs it; for each row that passes, the distance and one comparison with the
+ * last of the kept, and what of the TOAST table is not in the cache; then a fetch
+ * for each row of the result, from pages that were read a moment ago unless the
+ * table is larger than the cache.
  */
 static void
 cost_topk(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, OpExpr *distance)
 {
 	Path	   *scan = create_seqscan_path(root, rel, NULL, path->path.parallel_workers);
 	double		tuples = rel->tuples * Min(1, scan->rows / Max(1, rel->rows));
+	double		toast = vec_toast_pages(root, (Node *) distance, rel->tuples);
 	double		fetch = cpu_tuple_cost;
 	QualCost	cost;
 
@@ -165,8 +168,12 @@ cost_topk(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, OpExpr *distance
 	cost_qual_eval_node(&cost, (Node *) distance, root);
 
 	path->path.rows = clamp_row_est(Min(scan->rows, root->limit_tuples));
-	path->path.startup_cost = scan->total_cost - NO_SLOT_SHARE * cpu_tuple_cost * tuples +
-		cost.startup + scan->rows * (cost.per_tuple + cpu_operator_cost);
+	path->path.startup_cost = scan->total_cost +
+		cost.startup + scan->rows * (cost.per_tuple + cpu_operator_cost) +
+		toast * scan->rows / Max(rel->tuples, 1) *
+		(1 - am_cached_part(toast)) * am_seq_page_cost(rel->reltablespace, toast);
+	if (rel->baserestrictinfo == NIL)
+		path->path.startup_cost -= NO_SLOT_SHARE * cpu_tuple_cost * tuples;
 	path->path.total_cost = path->path.startup_cost + path->path.rows * fetch;
 	vec_copy_disabled_compat(&path->path, scan);
 }
