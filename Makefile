@@ -120,6 +120,8 @@ OBJS = \
 	src/ivfflat/ivfstats.o \
 	src/ivfflat/ivfflat.o \
 	src/planner/cached.o \
+	src/planner/explain.o \
+	src/planner/explain_why.o \
 	src/planner/order.o \
 	src/planner/order_path.o \
 	src/planner/planner.o \

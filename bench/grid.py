@@ -20,7 +20,7 @@ from operator import mul
 
 MARK = "grid-mark"
 SCHEMA = "vecext_grid"
-QUERIES = 3			# query vectors of each cell
+QUERIES = 6			# query vectors of each cell
 LATENT = 16			# dimensions that the rows really have
 
 # Settings that force a plan: what is not named is as the server has it.
@@ -113,7 +113,8 @@ def make_parts(db, dim):
                                                    for column in zip(*basis))))
         db.run(f"CREATE TABLE {name}_{dim} (id integer PRIMARY KEY, v vector({dim}))")
         db.copy(f"{name}_{dim}", lines)
-    db.run(f"CREATE TABLE query_{dim} AS SELECT i AS id, {row_of(dim, '-1000 - i')} AS v "
+    db.run(f"CREATE TABLE query_{dim} AS SELECT i AS id, "
+           f"{row_of(dim, '-1000 - i')}::vector({dim}) AS v "
            f"FROM generate_series(1, {QUERIES}) i")
 
 

@@ -242,6 +242,14 @@ vec_zero_blocks_compat(SMgrRelation smgr, ForkNumber fork, BlockNumber n)
 #define VEC_EXPLAIN_HEADER_COMPAT "commands/explain.h"
 #endif
 
+/* PG 16 keeps the rights a query needs apart from its range table. */
+#if PG_VERSION_NUM >= 160000
+#define check_permissions_compat(stmt) \
+	ExecCheckPermissions((stmt)->rtable, (stmt)->permInfos, true)
+#else
+#define check_permissions_compat(stmt)	ExecCheckRTPerms((stmt)->rtable, true)
+#endif
+
 /* PG 18 lets a library tell its name and version. */
 #if PG_VERSION_NUM >= 180000
 #define PG_MODULE_MAGIC_COMPAT	PG_MODULE_MAGIC_EXT(.name = "vecext", .version = "1.0")

@@ -7,6 +7,8 @@
  */
 #include "compat.h"
 
+#include <math.h>
+
 #include "am/am_cost.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -137,6 +139,29 @@ am_rows_asked_for(PlannerInfo *root, IndexPath *path)
 	if (root->limit_tuples < 0 || bms_membership(root->all_baserels) == BMS_MULTIPLE)
 		return 0;
 	return Min(tuples, root->limit_tuples * tuples / Max(passing, 1));
+}
+
+/*
+ * am_expected_cost
+ *		What "rows" rows of an index cost, but no more than "most", where a filter
+ *		makes it uncertain how many are needed.
+ *
+ * To find k rows that pass with probability p takes k / p on average, with a
+ * standard deviation of sqrt((1 - p) / k) times that; the cost is no straight
+ * line, so it is averaged over that distribution: a third each of less, about
+ * and more.
+ */
+double
+am_expected_cost(PlannerInfo *root, IndexPath *path, double rows, double most,
+				 AmRowsCost cost, const void *shape)
+{
+	double		limit = Max(root->limit_tuples, 1);
+	double		spread = sqrt(Max(1 - limit / Max(rows, 1), 0) / limit);
+
+	if (root->limit_tuples < 0 || spread < 0.01)
+		return cost(shape, Min(rows, most));
+	return (cost(shape, Min(Max(rows * (1 - spread), 1), most)) + cost(shape, Min(rows, most)) +
+			cost(shape, Min(rows * (1 + spread), most))) / 3;
 }
 
 /*

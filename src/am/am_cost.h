@@ -38,7 +38,12 @@ extern double am_seq_page_cost(Oid tablespace, double pages);
 extern void am_price_cached_pages(double pages, AmPrices *saved);
 extern void am_restore_prices(const AmPrices *saved);
 
+/* cost of the first rows of an index, by its shape */
+typedef double (*AmRowsCost) (const void *shape, double rows);
+
 extern double am_rows_asked_for(PlannerInfo *root, IndexPath *path);
+extern double am_expected_cost(PlannerInfo *root, IndexPath *path, double rows, double most,
+							   AmRowsCost cost, const void *shape);
 extern double am_exact_cost(PlannerInfo *root, IndexPath *path);
 extern double am_distance_cost(PlannerInfo *root, IndexPath *path);
 extern Cost am_total_for(double rows, double tuples, Cost startup, Cost cost);

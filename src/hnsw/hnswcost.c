@@ -167,33 +167,32 @@ first_cost(const Shape *shape)
  * sweep.
  */
 static double
-rows_cost(const Shape *shape, double rows)
+rows_cost(const void *arg, double rows)
 {
+	const Shape *shape = (const Shape *) arg;
 	double		reach = hnsw_ef_search;
 	double		widest = reach;
 	double		cost = first_cost(shape);
 	double		wanted = rows * (shape->recheck ? 2 : 1);
 
-	cost += refine_cost(shape, Max(0, wanted - FIRST_REFINED)) + rows * shape->page_cost;
-	if (is_swept_at_once(shape) || rows <= RETURNED_FIRST(hnsw_ef_search) ||
-		hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
+	cost += rows * (shape->page_cost + cpu_index_tuple_cost);
+	if (is_swept_at_once(shape))
 		return cost;
+	if (rows <= RETURNED_FIRST(hnsw_ef_search) || hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
+		return cost + refine_cost(shape, Max(0, wanted - FIRST_REFINED));
 	do
 	{
 		reach *= WIDER;
 		if (sweep_comes_first(shape, reach))
-		{
-			cost += sweep_cost(shape);
-			/* and again for those that came too late for their place */
-			return rows < shape->nodes ? cost : cost + sweep_cost(shape);
-		}
+			return cost + refine_cost(shape, RETURNED_LATER((int) reach / WIDER)) +
+				sweep_cost(shape);
 		cost += search_cost(shape, reach);
 		if (reach > widest)
 			widest = reach * GO_ON;
 		else
 			cost -= search_cost(shape, reach / WIDER);
 	} while (wanted > RETURNED_LATER((int) Min(reach, INT_MAX / 16)));
-	return cost;
+	return cost + refine_cost(shape, Max(0, wanted - FIRST_REFINED));
 }
 
 /* a plan that is never to be chosen */
@@ -249,8 +248,7 @@ hnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_c
 		all = rows;
 
 	*startup = costs.indexStartupCost + first_cost(&shape);
-	*total = costs.indexStartupCost + rows_cost(&shape, Min(rows, most)) +
-		Min(rows, most) * cpu_index_tuple_cost;
+	*total = costs.indexStartupCost + am_expected_cost(root, path, rows, most, rows_cost, &shape);
 	/* the executor computes distances that the index has only bounds of */
 	if (shape.recheck)
 		*total += Min(rows, most) * am_distance_cost(root, path);

@@ -44,13 +44,13 @@
 #define MORE_RECORDS		1.2
 
 /*
- * Part of the rows of the first lists that are returned before others are read:
- * less than all, for lists differ.  Under strict_order most rows of the others
- * come too late for their place, so that to return as many again this part of
- * all lists is read.
+ * Rows of the first lists, as a part of so many average ones: queries tend to
+ * fall into lists with more.  When they are returned others are read, and under
+ * strict_order most rows of those come too late for their place, so that to
+ * return as many again this part of all lists is read.
  */
-#define RETURNED_PART		0.8
-#define STRICT_PART			0.3
+#define RETURNED_PART		1.2
+#define STRICT_PART			0.4
 
 /* what the estimate is made from */
 typedef struct Shape
@@ -165,21 +165,21 @@ most_rows(const Shape *shape)
 
 /* cost of so many rows */
 static double
-rows_cost(const Shape *shape, double rows)
+rows_cost(const void *arg, double rows)
 {
+	const Shape *shape = (const Shape *) arg;
 	double		first = shape->rows / shape->lists * shape->probes;
 	double		most = most_rows(shape);
-	double		cost;
+	double		out = rows * (shape->page_cost + cpu_index_tuple_cost);
 
 	if (rows <= first * RETURNED_PART || most <= first)
-		return first_cost(shape, rows);
+		return out + first_cost(shape, rows);
 
 	/* each stage has as many lists as those before */
 	most = ivf_iterative_scan == IVF_ITERATIVE_RELAXED ?
-		Min(most, Max(first, rows) * 2) : most * Min(1, rows / first * STRICT_PART);
-	cost = first_cost(shape, 1) + lists_cost(shape, most / shape->rows * shape->lists) +
+		Min(most, Max(first, rows) * 2) : most * Min(1, (rows / first - RETURNED_PART) * STRICT_PART);
+	return out + first_cost(shape, Min(rows, first)) + lists_cost(shape, most / shape->rows * shape->lists) +
 		refine_cost(shape, most);
-	return cost;
 }
 
 /* a plan that is never to be chosen */
@@ -235,8 +235,7 @@ ivfcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_co
 		all = rows;
 
 	*startup = costs.indexStartupCost + first_cost(&shape, 1);
-	*total = costs.indexStartupCost + rows_cost(&shape, Min(rows, most)) +
-		Min(rows, most) * (shape.page_cost + cpu_index_tuple_cost);
+	*total = costs.indexStartupCost + am_expected_cost(root, path, rows, most, rows_cost, &shape);
 	/* the executor computes distances that the index has only bounds of */
 	if (shape.recheck)
 		*total += Min(rows, most) * am_distance_cost(root, path);

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * cached.c
- *	  All plans of a query ordered by distance, priced by what is in the cache.
+ *	  All plans of a query ordered by distance, priced by what is in the cache
+ *	  and by the distances that they compute.
  *
  * The server prices pages as if most came from disk, except for what it knows
  * to be read again.  An index is judged by how long its search takes, mostly in
@@ -15,8 +16,10 @@
 #include "am/am_cost.h"
 #include "catalog/pg_class.h"
 #include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
+#include "optimizer/tlist.h"
 #include "planner/order.h"
 #include "planner/planner.h"
 
@@ -55,4 +58,59 @@ vec_add_cached_paths(PlannerInfo *root, RelOptInfo *rel)
 			add_partial_path(rel, create_seqscan_path(root, rel, NULL, workers));
 	}
 	create_index_paths(root, rel);
+}
+
+/* is the distance in the target list that the server puts on top of rel's paths? */
+static bool
+is_order_of_rows(PlannerInfo *root)
+{
+	Query	   *parse = root->parse;
+
+	return root->query_pathkeys == root->sort_pathkeys && parse->sortClause != NIL &&
+		parse->groupClause == NIL && parse->groupingSets == NIL && !parse->hasAggs &&
+		!parse->hasWindowFuncs && parse->distinctClause == NIL && !parse->hasTargetSRFs &&
+		parse->setOperations == NULL;
+}
+
+/*
+ * vec_target_with_distance
+ *		The target of rel's paths for a path whose rows come with their distance:
+ *		the server adds no more than the rest of what its own target costs.
+ *		"junk": only if nobody reads the distance, which otherwise is computed.
+ */
+PathTarget *
+vec_target_with_distance(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, bool junk)
+{
+	PathTarget *target;
+	QualCost	cost;
+
+	if (!is_order_of_rows(root) ||
+		(junk && !get_sortgroupclause_tle(linitial_node(SortGroupClause, root->parse->sortClause),
+										  root->parse->targetList)->resjunk))
+		return rel->reltarget;
+	cost_qual_eval_node(&cost, (Node *) distance, root);
+	target = copy_pathtarget(rel->reltarget);
+	target->cost.per_tuple += cost.per_tuple;
+	return target;
+}
+
+/*
+ * vec_reuse_distance_costs
+ *		Do not charge index scans for distances that the index has computed.
+ */
+void
+vec_reuse_distance_costs(PlannerInfo *root, RelOptInfo *rel)
+{
+	ListCell   *cell;
+
+	foreach(cell, rel->pathlist)
+	{
+		IndexPath  *path = (IndexPath *) lfirst(cell);
+		VecOrder	order;
+
+		if (IsA(path, IndexPath) && list_length(path->indexorderbys) == 1 &&
+			path->path.pathtarget == rel->reltarget &&
+			vec_order_of_expression(linitial(path->indexorderbys), &order))
+			path->path.pathtarget = vec_target_with_distance(root, rel, order.distance, false);
+	}
 }

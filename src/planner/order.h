@@ -41,4 +41,15 @@ extern Relids vec_query_relids(RelOptInfo *rel);
 extern void vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel,
 								  VecSimilarityOrder similarity, bool stops);
 
+/* for explain_why.c */
+extern IndexPath *vec_ordered_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index,
+								   PathKey *key, OpExpr *distance);
+extern bool vec_order_places_null(PlannerInfo *root, RelOptInfo *rel, PathKey *key,
+								  OpExpr *distance);
+extern bool vec_order_places_none(PlannerInfo *root, RelOptInfo *rel, PathKey *key,
+								  OpExpr *distance, VecSimilarityOrder similarity);
+
+/* planner.c */
+extern int	vec_similarity_order;	/* VecSimilarityOrder */
+
 #endif							/* VECEXT_ORDER_H */

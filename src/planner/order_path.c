@@ -73,6 +73,31 @@ share_before_stop(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance)
 }
 
 /*
+ * vec_ordered_path
+ *		The path of an index for a key of an order and the distance behind it;
+ *		NULL if the index does not have it.
+ */
+IndexPath *
+vec_ordered_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, PathKey *key,
+				 OpExpr *distance)
+{
+	if (!index->amcanorderbyop || !index->amhasgettuple ||
+		(index->indpred != NIL && !index->predOK))
+		return NULL;
+	for (int column = 0; column < index->nkeycolumns; column++)
+	{
+		OpExpr	   *clause = distance_of_index(index, column, distance, key->pk_opfamily);
+
+		if (clause != NULL)
+			return create_index_path(root, index, NIL, list_make1(clause),
+									 list_make1_int(column), list_make1(key),
+									 ForwardScanDirection, false, rel->lateral_relids, 1.0,
+									 false);
+	}
+	return NULL;
+}
+
+/*
  * The first key of the order by this index, if it has the distance.  The scan
  * is ended after "share" of the rows.
  */
@@ -80,43 +105,41 @@ static void
 add_path_of_index(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, PathKey *key,
 				  OpExpr *distance, double share)
 {
-	IndexPath  *path;
+	IndexPath  *path = vec_ordered_path(root, rel, index, key, distance);
 
-	if (!index->amcanorderbyop || !index->amhasgettuple ||
-		(index->indpred != NIL && !index->predOK))
+	if (path == NULL)
 		return;
-	for (int column = 0; column < index->nkeycolumns; column++)
-	{
-		OpExpr	   *clause = distance_of_index(index, column, distance, key->pk_opfamily);
-
-		if (clause == NULL)
-			continue;
-		path = create_index_path(root, index, NIL, list_make1(clause), list_make1_int(column),
-								 list_make1(key), ForwardScanDirection, false,
-								 rel->lateral_relids, 1.0, false);
-		path->path.total_cost = path->path.startup_cost +
-			share * (path->path.total_cost - path->path.startup_cost);
-		add_path(rel, &path->path);
-		return;
-	}
+	path->path.total_cost = path->path.startup_cost +
+		share * (path->path.total_cost - path->path.startup_cost);
+	add_path(rel, &path->path);
 }
 
 /*
- * An index returns rows without a distance last: NaN after all others, NULL not
- * at all.  Is that where the key wants them?
+ * vec_order_places_null
+ *		An index does not have NULLs.  Is that where the key wants them?
  */
-static bool
-misplaces_none(PlannerInfo *root, RelOptInfo *rel, PathKey *key, OpExpr *distance,
-			   VecSimilarityOrder similarity)
+bool
+vec_order_places_null(PlannerInfo *root, RelOptInfo *rel, PathKey *key, OpExpr *distance)
 {
 	Node	   *value = linitial(distance->args);
 
 	if (contain_var_clause(lsecond(distance->args)))
 		value = lsecond(distance->args);
-	if (key->pk_nulls_first && !vec_is_never_null(root, rel, value))
-		return false;
-	return vec_pathkey_ascends_compat(key) || similarity == VEC_SIMILARITY_ON ||
-		(similarity == VEC_SIMILARITY_EXACT && !vec_distance_may_be_nan(distance));
+	return !key->pk_nulls_first || vec_is_never_null(root, rel, value);
+}
+
+/*
+ * vec_order_places_none
+ *		An index returns rows without a distance last: NaN after all others, NULL
+ *		not at all.  Is that where the key wants them?
+ */
+bool
+vec_order_places_none(PlannerInfo *root, RelOptInfo *rel, PathKey *key, OpExpr *distance,
+					  VecSimilarityOrder similarity)
+{
+	return vec_order_places_null(root, rel, key, distance) &&
+		(vec_pathkey_ascends_compat(key) || similarity == VEC_SIMILARITY_ON ||
+		 (similarity == VEC_SIMILARITY_EXACT && !vec_distance_may_be_nan(distance)));
 }
 
 /*
@@ -137,7 +160,7 @@ vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel, VecSimilarityOrder sim
 		return;
 	key = linitial_node(PathKey, root->query_pathkeys);
 	if (!vec_order_of_pathkey(root, rel, key, &order) ||
-		!misplaces_none(root, rel, key, order.distance, similarity))
+		!vec_order_places_none(root, rel, key, order.distance, similarity))
 		return;
 	if (stops)
 		share = share_before_stop(root, rel, order.distance);

@@ -10,7 +10,9 @@
 #include "am/am_cost.h"
 #include "nodes/extensible.h"
 #include "optimizer/paths.h"
+#include "optimizer/plancat.h"
 #include "optimizer/planner.h"
+#include "planner/explain.h"
 #include "planner/order.h"
 #include "planner/planner.h"
 #include "planner/reuse.h"
@@ -19,7 +21,7 @@
 
 static bool enable_topk = true;
 static bool enable_distance_reuse = true;
-static int	similarity_order = VEC_SIMILARITY_ON;
+int			vec_similarity_order = VEC_SIMILARITY_ON;
 
 static const struct config_enum_entry similarity_options[] = {
 	{"off", VEC_SIMILARITY_OFF, false},
@@ -30,6 +32,7 @@ static const struct config_enum_entry similarity_options[] = {
 
 static set_rel_pathlist_hook_type previous_pathlist_hook = NULL;
 static planner_hook_type previous_planner_hook = NULL;
+static get_relation_info_hook_type previous_relation_hook = NULL;
 
 /* our own */
 static void
@@ -37,8 +40,9 @@ add_own_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
 	if (enable_topk)
 		vec_add_topk_paths(root, rel, rte);
-	vec_add_ordered_paths(root, rel, (VecSimilarityOrder) similarity_order,
+	vec_add_ordered_paths(root, rel, (VecSimilarityOrder) vec_similarity_order,
 						  enable_distance_reuse);
+	vec_note_choices(root, rel, rte);
 }
 
 /* set_rel_pathlist_hook */
@@ -60,12 +64,23 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	{
 		vec_add_cached_paths(root, rel);
 		add_own_paths(root, rel, rte);
+		if (enable_distance_reuse)
+			vec_reuse_distance_costs(root, rel);
 	}
 	PG_FINALLY();
 	{
 		am_restore_prices(&prices);
 	}
 	PG_END_TRY();
+}
+
+/* get_relation_info_hook */
+static void
+edit_relation(PlannerInfo *root, Oid relation, bool inhparent, RelOptInfo *rel)
+{
+	if (previous_relation_hook != NULL)
+		previous_relation_hook(root, relation, inhparent, rel);
+	vec_hide_indexes(rel);
 }
 
 /* planner_hook */
@@ -109,7 +124,7 @@ vec_planner_init(void)
 							 "Selects when an index orders by similarity, as 1 - distance DESC.",
 							 "\"on\" if NULLs are not to come first, \"exact\" if no NaN could "
 							 "either, \"off\" never.",
-							 &similarity_order,
+							 &vec_similarity_order,
 							 VEC_SIMILARITY_ON,
 							 similarity_options,
 							 PGC_USERSET, GUC_EXPLAIN,
@@ -118,6 +133,8 @@ vec_planner_init(void)
 	RegisterCustomScanMethods(&reuse_scan_methods);
 	previous_pathlist_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = add_paths;
+	previous_relation_hook = get_relation_info_hook;
+	get_relation_info_hook = edit_relation;
 	previous_planner_hook = planner_hook;
 	planner_hook = plan_query;
 }

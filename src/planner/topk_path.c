@@ -25,6 +25,7 @@
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
 #include "planner/order.h"
+#include "planner/planner.h"
 #include "planner/topk.h"
 #include "planner/topk_heap.h"
 #include "types/cost.h"
@@ -34,8 +35,9 @@
 /* more rows than these are a sort's business */
 #define MAX_ROWS 10000
 
-/* part of cpu_tuple_cost that rows which are not handed up save */
-#define NO_SLOT_SHARE 0.4
+/* part of cpu_tuple_cost that rows which are not handed up save; under a filter */
+#define NO_SLOT_SHARE	0.4
+#define NO_TUPLE_SHARE	0.2
 
 /* is a LIMIT or OFFSET known now, and not only estimated? */
 static bool
@@ -147,6 +149,19 @@ ordering_distance(PlannerInfo *root, RelOptInfo *rel, int *first)
 	return order.distance;
 }
 
+/* the distance as it is computed: the value is detoasted once, not for each row */
+static Node *
+distance_of_value(OpExpr *distance, int column)
+{
+	OpExpr	   *copy = (OpExpr *) copyObject(distance);
+	Node	   *value = list_nth(copy->args, 1 - column);
+
+	if (IsA(value, Param))
+		list_nth_cell(copy->args, 1 - column)->ptr_value =
+			makeNullConst(exprType(value), exprTypmod(value), exprCollation(value));
+	return (Node *) copy;
+}
+
 /*
  * Cost: a sequential scan without what it does to hand up a row, unless a filter
  * needs it; for each row that passes, the distance and one comparison with the
@@ -165,15 +180,15 @@ cost_topk(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, OpExpr *distance
 
 	if (rel->pages > effective_cache_size)
 		fetch += random_page_cost;
-	cost_qual_eval_node(&cost, (Node *) distance, root);
+	cost_qual_eval_node(&cost, distance_of_value(distance, column_argument(distance, rel)), root);
 
 	path->path.rows = clamp_row_est(Min(scan->rows, root->limit_tuples));
 	path->path.startup_cost = scan->total_cost +
 		cost.startup + scan->rows * (cost.per_tuple + cpu_operator_cost) +
 		toast * scan->rows / Max(rel->tuples, 1) *
 		(1 - am_cached_part(toast)) * am_seq_page_cost(rel->reltablespace, toast);
-	if (rel->baserestrictinfo == NIL)
-		path->path.startup_cost -= NO_SLOT_SHARE * cpu_tuple_cost * tuples;
+	path->path.startup_cost -= cpu_tuple_cost * tuples *
+		(rel->baserestrictinfo == NIL ? NO_SLOT_SHARE : NO_TUPLE_SHARE);
 	path->path.total_cost = path->path.startup_cost + path->path.rows * fetch;
 	vec_copy_disabled_compat(&path->path, scan);
 }
@@ -194,7 +209,7 @@ make_topk_path(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, int first, 
 
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;
-	path->path.pathtarget = rel->reltarget;
+	path->path.pathtarget = vec_target_with_distance(root, rel, distance, true);
 	path->path.parallel_aware = workers > 0;
 	path->path.parallel_safe = rel->consider_parallel &&
 		is_parallel_safe(root, (Node *) distance);

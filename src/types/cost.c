@@ -105,6 +105,11 @@ measure_operand(PlannerInfo *root, Node *node)
 		if (!constant->constisnull)
 			operand.bytes = toast_raw_datum_size(constant->constvalue);
 	}
+	else if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+	{
+		/* from a row of another table, as it lies there; detoasted by each call */
+		operand.out_of_line = operand.bytes > TOAST_TUPLE_THRESHOLD;
+	}
 	else if (IsA(node, Var))
 	{
 		width = width_of_var(root, (Var *) node);
@@ -246,7 +251,7 @@ vec_toast_pages(PlannerInfo *root, Node *distance, double rows)
 	{
 		Operand		operand = measure_operand(root, (Node *) lfirst(cell));
 
-		if (operand.out_of_line)
+		if (operand.out_of_line && IsA(lfirst(cell), Var))
 			bytes += operand.bytes;
 	}
 	return ceil(rows * bytes / BLCKSZ);
