@@ -20,19 +20,19 @@ from operator import mul
 
 MARK = "grid-mark"
 SCHEMA = "vecext_grid"
-QUERIES = 6			# query vectors of each cell
+QUERIES = 24			# query vectors of each cell
 LATENT = 16			# dimensions that the rows really have
 
 # Settings that force a plan: what is not named is as the server has it.
 OFF = {"vecext.enable_topk": "off", "enable_seqscan": "off", "enable_bitmapscan": "off",
-       "enable_indexscan": "off", "enable_sort": "off", "vecext.enable_bitmap_search": "off"}
+       "enable_indexscan": "off", "enable_sort": "off", "vecext.enable_bitmap": "off"}
 ALTERNATIVES = {
     "topk": ("vecext.enable_topk", "enable_seqscan"),
     "sort": ("enable_seqscan", "enable_sort"),
     "index": ("enable_indexscan",),
     "btree": ("enable_indexscan", "enable_sort"),
     "bitmap": ("enable_bitmapscan", "enable_sort"),
-    "vecbitmap": ("enable_bitmapscan", "vecext.enable_bitmap_search"),
+    "vecbitmap": ("enable_bitmapscan", "vecext.enable_bitmap"),
 }
 
 
@@ -208,18 +208,18 @@ class Cell:
         least = [None] * QUERIES
         rows = 0
         spent = 0
-        for turn in range(12):
+        for turn in range(6):
             for i in range(QUERIES):
                 took, n = self.db.timed(f"EXECUTE {self.name}({i + 1})")
                 if took is None:
                     return None, 0
                 rows += n if turn == 0 else 0
                 spent += took
-                if least[i] is None or took < least[i]:
-                    least[i] = took
-                if turn == 0 and best is not None and took > 200 and took > best * 20:
-                    return took, rows
-            if turn >= 2 and spent > 60 or turn >= 1 and spent > 500:
+                least[i] = took if turn == 0 else min(took, least[i])
+                # an alternative that is far behind need not be known exactly
+                if turn == 0 and best is not None and i >= 3 and spent > best * 8 * (i + 1):
+                    return spent / (i + 1), rows * QUERIES / (i + 1)
+            if turn >= 1 and spent > 40 or spent > 400:
                 break
         return sum(least) / QUERIES, rows
 
@@ -228,10 +228,9 @@ class Cell:
         best = min(valid, key=valid.get)
         if chosen not in valid or valid[chosen] < valid[best] * 1.3:
             return
-        for _ in range(2):
-            for name in (chosen, best):
-                self.plan(settings_of[name])
-                valid[name] = min(valid[name], self.measure(None)[0])
+        for name in (chosen, best):
+            self.plan(settings_of[name])
+            valid[name] = min(valid[name], self.measure(None)[0])
 
     def run(self, alternatives):
         chosen, cost = self.plan({})

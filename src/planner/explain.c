@@ -54,6 +54,7 @@ static const struct
 	{"enable_bitmapscan", "off"},
 	{"enable_sort", "off"},
 	{"vecext.enable_topk", "off"},
+	{"vecext.enable_bitmap", "off"},
 	{"enable_seqscan", "off"},
 	{"enable_nestloop", "on"},
 	{"enable_indexscan", "on"},
