@@ -45,7 +45,7 @@ mixed_cost(double cached, double missing_cost)
 static void
 users_page_costs(Oid tablespace, double *random, double *seq)
 {
-	AmPrices	now = {seq_page_cost, random_page_cost};
+	AmPrices	now = {.seq = seq_page_cost, .random = random_page_cost};
 
 	if (users_prices != NULL)
 	{
@@ -103,9 +103,11 @@ am_price_cached_pages(double pages, AmPrices *saved)
 
 	saved->seq = seq_page_cost;
 	saved->random = random_page_cost;
-	users_prices = saved;
-	seq_page_cost = mixed_cost(cached, saved->seq);
-	random_page_cost = mixed_cost(cached, saved->random);
+	saved->outer = users_prices;
+	if (users_prices == NULL)
+		users_prices = saved;
+	seq_page_cost = mixed_cost(cached, users_prices->seq);
+	random_page_cost = mixed_cost(cached, users_prices->random);
 }
 
 /*
@@ -117,8 +119,7 @@ am_restore_prices(const AmPrices *saved)
 {
 	seq_page_cost = saved->seq;
 	random_page_cost = saved->random;
-	if (users_prices == saved)
-		users_prices = NULL;
+	users_prices = saved->outer;
 }
 
 /*

@@ -30,6 +30,7 @@ typedef struct AmPrices
 {
 	double		seq;
 	double		random;
+	const struct AmPrices *outer;	/* of a query being planned around this one */
 } AmPrices;
 
 extern double am_cached_part(double pages);

@@ -66,6 +66,26 @@ is_order_of_rows(PlannerInfo *root)
 	return root->query_pathkeys == root->sort_pathkeys;
 }
 
+/* may an outer join put NULLs in place of rel's rows? */
+static bool
+is_nullable(PlannerInfo *root, RelOptInfo *rel)
+{
+	Relids		relids = vec_query_relids(rel);
+	ListCell   *cell;
+
+	foreach(cell, root->join_info_list)
+	{
+		SpecialJoinInfo *join = lfirst_node(SpecialJoinInfo, cell);
+
+		if ((join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL) &&
+			bms_overlap(relids, join->syn_righthand))
+			return true;
+		if (join->jointype == JOIN_FULL && bms_overlap(relids, join->syn_lefthand))
+			return true;
+	}
+	return false;
+}
+
 /* why the two operands do not do; NULL if they do */
 static const char *
 why_not_operands(PlannerInfo *root, RelOptInfo *rel, Node *distance)
@@ -82,8 +102,10 @@ why_not_operands(PlannerInfo *root, RelOptInfo *rel, Node *distance)
 	if (contain_var_clause(left) && contain_var_clause(right))
 		return "Both operands of the distance have columns: one must be the same for all rows "
 			"of the table.";
-	if (!bms_equal(pull_varnos(root, distance), vec_query_relids(rel)))
+	if (!bms_overlap(pull_varnos(root, distance), vec_query_relids(rel)))
 		return "ORDER BY has a distance of another table.";
+	if (is_nullable(root, rel))
+		return "An outer join puts NULLs in place of rows of the table, after it was read.";
 	return NULL;
 }
 
