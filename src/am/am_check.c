@@ -76,11 +76,11 @@ inspector_of(Relation rel)
 }
 
 /*
- * am_is_ours
+ * am_index_is_ours
  *		Is an open index of one of our access methods?
  */
 bool
-am_is_ours(Relation rel)
+am_index_is_ours(Relation rel)
 {
 	return inspector_of(rel) != NULL;
 }

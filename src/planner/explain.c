@@ -138,7 +138,7 @@ vec_note_choices(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		if (am_is_ours(index))
+		if (am_index_is_ours(index))
 		{
 			VecChoice  *choice = make_choice(rel, rte, RelationGetRelid(index), obstacle);
 
