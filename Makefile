@@ -75,6 +75,7 @@ OBJS = \
 	src/am/am_sample.o \
 	src/am/am_parallel.o \
 	src/am/am_xlog.o \
+	src/am/am_cost.o \
 	src/am/am_scan.o \
 	src/am/am_restrict.o \
 	src/am/am_tidset.o \
@@ -134,6 +135,9 @@ OBJS = \
 	src/ivfflat/ivfcheck.o \
 	src/ivfflat/ivfstats.o \
 	src/ivfflat/ivfflat.o \
+	src/planner/cached.o \
+	src/planner/explain.o \
+	src/planner/explain_why.o \
 	src/planner/order.o \
 	src/planner/order_path.o \
 	src/planner/filter_path.o \

@@ -71,6 +71,8 @@ SET hnsw.iterative_scan = off;
 SELECT pg_temp.by_index(format('SELECT id FROM plan %s LIMIT 60', :'order'));
 RESET hnsw.iterative_scan;
 RESET hnsw.max_scan_tuples;
+SELECT pg_temp.by_index(format('SELECT id FROM plan %s LIMIT 52', :'order'));
+-- for more, a search as wide as it takes would cost more than to read everything
 SELECT pg_temp.by_index(format('SELECT id FROM plan %s LIMIT 60', :'order'));
 SELECT pg_temp.by_index(format('SELECT id FROM plan %s', :'order'));
 -- few rows pass: the rows first

@@ -32,7 +32,7 @@ SELECT pg_temp.run_code(format('CREATE INDEX ON item USING ivfflat (v vector_l2_
 	'lists = x', 'nonsense = 1', 'refine = nothing', 'quantizer = some', 'm = 10']) o;
 SELECT indexdef FROM pg_indexes WHERE tablename = 'item' ORDER BY indexname COLLATE "C";
 SET enable_seqscan = off;
-SELECT id FROM item ORDER BY v <-> '[7,7,7]' LIMIT 2;
+SELECT id FROM item ORDER BY v <-> '[6.9,6.9,6.9]' LIMIT 2;
 DROP TABLE item;
 
 -- codes are for some classes only

@@ -258,6 +258,14 @@ vec_zero_blocks_compat(SMgrRelation smgr, ForkNumber fork, BlockNumber first, Bl
 #define VEC_EXPLAIN_HEADER_COMPAT "commands/explain.h"
 #endif
 
+/* PG 16 keeps the rights a query needs apart from its range table. */
+#if PG_VERSION_NUM >= 160000
+#define check_permissions_compat(stmt) \
+	ExecCheckPermissions((stmt)->rtable, (stmt)->permInfos, true)
+#else
+#define check_permissions_compat(stmt)	ExecCheckRTPerms((stmt)->rtable, true)
+#endif
+
 /*
  * PG 18 made results of bitmap iterators opaque, and scans of tables by a bitmap
  * iterate by themselves, reading ahead.

@@ -74,6 +74,27 @@ am_register_inspector(const AmInspector *inspector)
 	inspectors[ninspectors++] = inspector;
 }
 
+static const AmInspector *
+inspector_of(Relation rel)
+{
+	for (int i = 0; i < ninspectors; i++)
+	{
+		if (rel->rd_indam->aminsert == inspectors[i]->owner)
+			return inspectors[i];
+	}
+	return NULL;
+}
+
+/*
+ * am_index_is_ours
+ *		Is an open index of one of our access methods?
+ */
+bool
+am_index_is_ours(Relation rel)
+{
+	return inspector_of(rel) != NULL;
+}
+
 /*
  * am_find_inspector
  *		The inspector of an open index; raises 42809 if it is not ours.
@@ -81,15 +102,14 @@ am_register_inspector(const AmInspector *inspector)
 const AmInspector *
 am_find_inspector(Relation rel)
 {
-	for (int i = 0; i < ninspectors; i++)
-	{
-		if (rel->rd_indam->aminsert == inspectors[i]->owner)
-			return inspectors[i];
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			 errmsg("\"%s\" is not an index of an access method of vecext",
-					RelationGetRelationName(rel))));
+	const AmInspector *inspector = inspector_of(rel);
+
+	if (inspector == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not an index of an access method of vecext",
+						RelationGetRelationName(rel))));
+	return inspector;
 }
 
 /*

@@ -40,6 +40,7 @@ extern void am_report_stat(AmReport *report, const char *name, double value, con
 
 /* shared by the SQL functions */
 extern Oid	am_inspected_table(Oid index);
+extern bool am_index_is_ours(Relation rel);
 extern const AmInspector *am_find_inspector(Relation rel);
 extern bool am_is_ours(Oid am);
 extern void am_refuse_other_temp(Relation rel);

@@ -6,11 +6,14 @@
  * From the size of the index, its options, the dimensions and settings: no
  * page is read, so damaged ones cannot disturb planning.
  *
- * The start-up cost is that of the first batch, the total that of returning
- * every row, or all that hnsw.max_scan_tuples lets it return; for LIMIT the
- * planner takes the share between them.  Where that setting lets the index
- * return fewer rows than the query asks for, the cost of the search that would
- * return them is added, so that it is chosen.
+ * The start-up cost is that of the first search.  What the rows cost that the
+ * query will ask for follows the searches and the sweep that hnswscan.c would
+ * do for them (hnswbatch.h), and the total is chosen so that the share of it
+ * which the planner takes for LIMIT comes to that.  Where hnsw.max_scan_tuples
+ * lets the index return fewer rows than the query asks for, the cost of the
+ * search that would return them is added, so that it is chosen.
+ *
+ * ../am/README.md ("Costs") has the measurements behind the constants.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,28 +22,26 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "am/am_cost.h"
 #include "catalog/pg_type.h"
+#include "graph/search.h"
+#include "hnsw/hnswbatch.h"
 #include "hnsw/hnswscan.h"
+#include "miscadmin.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "utils/rel.h"
 #include "utils/selfuncs.h"
-#include "utils/spccache.h"
-
-/* no plan is so bad that this one is not worse; finite, so that sums are */
-#define NEVER	1e100
 
 /*
- * In units of cpu_operator_cost, about 8 ns, as src/types/cost.c: reading a
- * page that is in the cache takes 0.25 us, estimating a link from its sketch
- * or multiplying 128 floats about as long as an operator.
+ * In units of cpu_operator_cost, about 8 ns: a link's sketch and its place among
+ * the candidates; a dimension of the query's images; a node of the sweep; a row
+ * returned, with the record that its order comes from.
  */
-#define PAGE_OPERATORS		30.0
-#define FLOATS_PER_OPERATOR	128.0
-#define SKETCH_FLOATS		96.0
-
-/* part of the pages that are cached, of an index no larger than the cache */
-#define CACHED_PART			0.95
+#define LINK_OPERATORS		1.5
+#define DIM_OPERATORS		2.0
+#define SWEEP_OPERATORS		10.0
+#define ROW_OPERATORS		20.0
 
 /* what the estimate is made from */
 typedef struct Shape
@@ -49,13 +50,15 @@ typedef struct Shape
 	double		pages;
 	double		dim;
 	double		links;
+	double		slot_bytes;
+	double		record_bytes;	/* 0: the slot has the value itself */
 	double		page_cost;		/* of one page, cached or not */
 	bool		compact;		/* links are judged by sketches */
 	bool		recheck;		/* rows are returned by lower bounds */
 	double		part;			/* of the rows that meet the conditions on filter columns */
 } Shape;
 
-/* dimensions, links and codes of the index, from the catalogs */
+/* dimensions, links and codes of the index, from the catalogs; needs nodes and pages */
 static void
 shape_of_index(Oid indexoid, Shape *shape)
 {
@@ -63,6 +66,7 @@ shape_of_index(Oid indexoid, Shape *shape)
 	HnswOptions *options = (HnswOptions *) rel->rd_options;
 	int			typmod = TupleDescAttr(RelationGetDescr(rel), 0)->atttypmod;
 	const VecMetric *metric = am_metric(rel);
+	double		bytes = shape->pages * BLCKSZ / Max(shape->nodes, 1);
 
 	shape->dim = typmod > 0 ? typmod : 100;
 	if (metric->type->nnz != NULL)
@@ -70,126 +74,155 @@ shape_of_index(Oid indexoid, Shape *shape)
 	shape->links = slot_links_for(options ? options->m : HNSW_DEFAULT_M);
 	shape->compact = metric->type->to_floats != NULL && metric->kind <= VEC_METRIC_COSINE;
 	shape->recheck = shape->compact && options != NULL && options->refine > REFINE_FULL;
+	if (shape->compact)
+	{
+		shape->record_bytes = shape->dim * sizeof(float);
+		if (shape->recheck && options->refine == REFINE_HALF)
+			shape->record_bytes /= 2;
+		else if (shape->recheck)
+			shape->record_bytes /= 4;
+	}
+	/* the rest of the pages; the least is what links take */
+	shape->slot_bytes = Min(Max(bytes - shape->record_bytes, shape->links * 8), BLCKSZ);
 	index_close(rel, NoLock);
 }
 
-/* cost of a page: most are in the cache if the index fits */
+/* cost of so many pages and, in them, operators and bytes */
 static double
-page_cost(Oid tablespace, double pages, double loop_count)
+cost_of(const Shape *shape, double pages, double operators, double bytes)
 {
-	double		random_cost;
-	double		cached = CACHED_PART * Min(1, effective_cache_size / Max(pages, 1));
-
-	get_tablespace_page_costs(tablespace, &random_cost, NULL);
-
-	/* a repeated scan finds more of them */
-	if (loop_count > 1)
-		cached = 1 - (1 - cached) / Min(loop_count, 10);
-	return cached * PAGE_OPERATORS * cpu_operator_cost + (1 - cached) * random_cost;
+	return Min(pages, shape->pages) * shape->page_cost +
+		(Max(0, pages - shape->pages) * AM_PAGE_OPERATORS +
+		 operators + bytes / AM_BYTES_PER_OPERATOR) * cpu_operator_cost;
 }
 
-/* cost of a search that expands so many nodes */
+/* cost of refining so many nodes: what they are ordered by */
 static double
-search_cost(const Shape *shape, double beam)
+refine_cost(const Shape *shape, double nodes)
 {
-	double		expanded = Min(beam, shape->nodes);
-	double		code = shape->dim / FLOATS_PER_OPERATOR + 1;
-	double		descent = log(Max(shape->nodes, 2)) + 4;
-	double		pages;
-	double		operators;
+	double		bytes = shape->record_bytes;
+
+	return cost_of(shape, nodes * (1 + bytes / BLCKSZ), nodes * ROW_OPERATORS, nodes * bytes);
+}
+
+/* cost of a search for the nearest "reach" nodes, by codes, without refining them */
+static double
+search_cost(const Shape *shape, double reach)
+{
+	double		expanded = Min(1.1 * reach + 4, shape->nodes) + log(Max(shape->nodes, 2));
+	double		read;
 
 	if (shape->compact)
-	{
-		/* one page and its links per node, then its refine record */
-		pages = expanded + descent;
-		operators = pages * (shape->links + code);
-		pages += expanded * (1 + shape->dim * sizeof(float) / BLCKSZ);
-		operators += expanded * code;
-	}
-	else
-	{
-		/* about half of the links are new, and each is read */
-		double		read = Min(shape->nodes, (expanded + descent) * shape->links / 2);
+		return cost_of(shape, expanded, expanded * shape->links * LINK_OPERATORS,
+					   expanded * shape->slot_bytes);
 
-		pages = read * (1 + shape->dim * sizeof(float) / BLCKSZ) + expanded;
-		operators = read * code;
-	}
-	return Min(pages, shape->pages) * shape->page_cost +
-		Max(0, pages - shape->pages) * PAGE_OPERATORS * cpu_operator_cost +
-		operators * cpu_operator_cost;
+	/* about half of the links are new, and each is read */
+	read = Min(shape->nodes, expanded * shape->links / 2);
+	return cost_of(shape, read, read * LINK_OPERATORS, read * shape->slot_bytes);
+}
+
+/* cost of reading all nodes, those that were not returned before being put in order */
+static double
+sweep_cost(const Shape *shape)
+{
+	double		record = shape->record_bytes > 0 ? shape->record_bytes : shape->slot_bytes;
+
+	return cost_of(shape, shape->pages, shape->nodes * SWEEP_OPERATORS,
+				   shape->nodes * (HEAD_BYTES + record));
+}
+
+/* would hnswscan.c rather read all than search so far? */
+static bool
+sweep_comes_first(const Shape *shape, double reach)
+{
+	double		record = shape->record_bytes > 0 ? shape->record_bytes : shape->slot_bytes;
+	double		memory = work_mem * 1024.0 * hnsw_scan_mem_multiplier / 2;
+	int			beam = hnsw_beam(shape->compact, (int) Min(reach, INT_MAX / 16));
+
+	return reach * (HNSW_EXPAND_BYTES + shape->slot_bytes + record) * SWEEP_TIMES >
+		shape->nodes * (HEAD_BYTES + record) || search_size(beam, beam) > memory;
 }
 
 /*
- * Cost of the first batch where only a part of the rows may be returned: all
- * nodes nearer than the last of them are expanded, or else the sweep reads the
- * head of each slot, and the records of those.
+ * Cost of so many rows where only a part may be returned: all nodes nearer than
+ * the last of them are expanded, or else the sweep reads the head of each slot,
+ * and the records of those.
  */
 static double
-restricted_cost(const Shape *shape)
+restricted_cost(const Shape *shape, double rows)
 {
 	double		ef = hnsw_ef_search;
-	double		settled = 1.2 * Max(ef / 4, 10) / shape->part + 0.75 * ef;
-	double		sweep = shape->pages / 2 * shape->page_cost + shape->nodes * cpu_operator_cost +
-		shape->nodes * shape->part * (shape->page_cost + shape->dim / FLOATS_PER_OPERATOR *
-									  cpu_operator_cost);
+	double		settled = 1.2 * Max(Max(ef / 4, 10), rows) / shape->part + 0.75 * ef;
+	double		sweep = cost_of(shape, shape->pages / 2, shape->nodes, 0) +
+		refine_cost(shape, shape->nodes * shape->part);
 
-	return Min(search_cost(shape, settled), sweep);
+	return Min(search_cost(shape, settled) + refine_cost(shape, rows), sweep);
 }
 
-/* cost of making the query: its image in nav space, and the table of sketches */
-static double
-query_cost(const Shape *shape)
+/* is the table so small that there is no search at all? */
+static bool
+is_swept_at_once(const Shape *shape)
 {
-	double		floats = 500;
-
-	if (shape->compact)
-		floats += shape->dim * (SKETCH_FLOATS + 40);
-	return floats / FLOATS_PER_OPERATOR * cpu_operator_cost;
+	return shape->nodes / SMALL_SHARE <= hnsw_beam(shape->compact, hnsw_ef_search);
 }
 
-/* cost of returning so many rows: searches that double, then the sweep */
+/* cost of the first batch, and of making the query */
 static double
-all_rows_cost(const Shape *shape, double rows, double first)
+first_cost(const Shape *shape)
 {
-	double		sweep = rows < shape->nodes ? 0 : shape->pages * shape->page_cost +
-		rows * (shape->dim / FLOATS_PER_OPERATOR + PAGE_OPERATORS) * cpu_operator_cost;
+	double		query = shape->compact ? shape->dim * DIM_OPERATORS * cpu_operator_cost : 0;
 
-	/* each row costs as much as in the first batch, and again what led to it */
-	return Max(first, Max(sweep, rows / Max(hnsw_ef_search, 1) * first * 2));
+	if (shape->part < 1)
+		return query + restricted_cost(shape, 1);
+	if (is_swept_at_once(shape))
+		return query + sweep_cost(shape);
+	return query + search_cost(shape, hnsw_ef_search) +
+		refine_cost(shape, FIRST_REFINED * (shape->recheck ? 2 : 1));
 }
 
 /*
- * How many rows of the index the query asks for: its LIMIT, and those that the
- * filter will drop.  0 if that is not known: in a join, or when the LIMIT is a
- * parameter or that of a cursor.
+ * Cost of so many rows: of the searches that double, each of which goes on from
+ * the last or, where that kept too few candidates, begins anew; then of the
+ * sweep.
  */
 static double
-rows_asked_for(PlannerInfo *root, IndexPath *path)
+rows_cost(const void *arg, double rows)
 {
-	RelOptInfo *rel = path->indexinfo->rel;
-	double		passing = path->path.param_info ? path->path.param_info->ppi_rows : rel->rows;
-	double		tuples = Max(path->indexinfo->tuples, 1);
+	const Shape *shape = (const Shape *) arg;
+	double		reach = hnsw_ef_search;
+	double		widest = reach;
+	double		cost = first_cost(shape);
+	double		wanted = rows * (shape->recheck ? 2 : 1);
 
-	if (root->limit_tuples < 0 && root->tuple_fraction == 0)
-		return tuples;
-	if (root->limit_tuples < 0 || bms_membership(root->all_baserels) == BMS_MULTIPLE)
-		return 0;
-	return Min(tuples, root->limit_tuples * tuples / Max(passing, 1));
+	cost += rows * (shape->page_cost + cpu_index_tuple_cost);
+	if (shape->part < 1)
+		return cost - restricted_cost(shape, 1) + restricted_cost(shape, rows);
+	if (is_swept_at_once(shape))
+		return cost;
+	if (rows <= RETURNED_FIRST(hnsw_ef_search) || hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
+		return cost + refine_cost(shape, Max(0, wanted - FIRST_REFINED));
+	do
+	{
+		reach *= WIDER;
+		if (sweep_comes_first(shape, reach))
+			return cost + refine_cost(shape, RETURNED_LATER((int) reach / WIDER)) +
+				sweep_cost(shape);
+		cost += search_cost(shape, reach);
+		if (reach > widest)
+			widest = reach * GO_ON;
+		else
+			cost -= search_cost(shape, reach / WIDER);
+	} while (wanted > RETURNED_LATER((int) Min(reach, INT_MAX / 16)));
+	return cost + refine_cost(shape, Max(0, wanted - FIRST_REFINED));
 }
 
-/* cost of the exact search: every row read, its distance computed and kept or not */
-static double
-exact_cost(PlannerInfo *root, IndexPath *path)
+/* a plan that is never to be chosen */
+static void
+set_never(IndexPath *path, Cost *startup, Cost *total, int disabled)
 {
-	RelOptInfo *rel = path->indexinfo->rel;
-	QualCost	distance;
-	double		page;
-
-	cost_qual_eval(&distance, path->indexorderbys, root);
-	get_tablespace_page_costs(rel->reltablespace, NULL, &page);
-	return rel->pages * page +
-		Max(rel->tuples, 1) * (cpu_tuple_cost + rel->baserestrictcost.per_tuple +
-							   distance.per_tuple + 4 * cpu_operator_cost);
+	*startup = AM_NEVER;
+	*total = AM_NEVER;
+	path_disable_compat(&path->path, disabled);
 }
 
 /*
@@ -205,58 +238,57 @@ hnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_c
 {
 	GenericCosts costs = {0};
 	Shape		shape = {0};
-	double		first;
+	double		tuples = Max(path->indexinfo->tuples, 1);
+	double		all;
 	double		most;
 	double		rows;
 
 	if (path->indexorderbys == NIL || am_asks_for_vector(path))
 	{
 		/* rows whose vector is NULL are not in it, and without order it reads all */
-		*startup = NEVER;
-		*total = NEVER;
+		set_never(path, startup, total, 2);
 		*selectivity = 0;
 		*correlation = 0;
 		*pages = 0;
-		path_disable_compat(&path->path, 2);
 		return;
 	}
 
 	genericcostestimate(root, path, loop_count, &costs);
 
-	shape_of_index(path->indexinfo->indexoid, &shape);
 	shape.nodes = Max(path->indexinfo->tuples, 0);
 	shape.pages = Max(path->indexinfo->pages, 1);
-	shape.page_cost = page_cost(path->indexinfo->reltablespace, shape.pages, loop_count);
+	shape_of_index(path->indexinfo->indexoid, &shape);
+	shape.page_cost = am_random_page_cost(path->indexinfo->reltablespace, shape.pages, loop_count);
 
-	/* bounds: rows wait for those behind them, so more are needed */
 	shape.part = path->indexclauses == NIL ? 1 : Max(costs.indexSelectivity, 1e-9);
-	first = path->indexclauses != NIL ? restricted_cost(&shape) :
-		search_cost(&shape, hnsw_ef_search * (shape.recheck ? 2.2 : 1.1) + 4);
-
-	/* a part of all is what will be asked for: all that there will be */
 	most = hnsw_iterative_scan == HNSW_ITERATIVE_OFF ? hnsw_ef_search : hnsw_max_scan_tuples;
-	rows = Max(shape.nodes * shape.part, 1);
+	rows = am_rows_asked_for(root, path) * shape.part;
+	all = Max(tuples * shape.part, 1);
+	if (rows == 0)
+		rows = Min(all, most);
+	/* a part of all is what will be asked for: all that there will be */
 	if (root->limit_tuples < 0 && root->tuple_fraction > 0)
-		rows = Min(rows, most);
+		all = rows;
 
-	*startup = costs.indexStartupCost + query_cost(&shape) + first;
-	*total = *startup + all_rows_cost(&shape, rows, first) - first + rows * cpu_index_tuple_cost;
+	*startup = costs.indexStartupCost + first_cost(&shape);
+	*total = costs.indexStartupCost + am_expected_cost(root, path, rows, most, rows_cost, &shape);
+	/* the executor computes distances that the index has only bounds of */
+	if (shape.recheck)
+		*total += Min(rows, most) * am_distance_cost(root, path);
+	*total = am_total_for(rows, all, *startup, *total);
 
 	/* "off" is a wish for no more than the first batch */
-	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF && rows_asked_for(root, path) > most)
+	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF && rows > most)
 	{
-		*startup += exact_cost(root, path);
-		*total += exact_cost(root, path);
+		*startup += am_exact_cost(root, path);
+		*total += am_exact_cost(root, path);
 	}
 	/*
 	 * Rows that wait in the executor's queue lose their address in it, of which
 	 * FOR UPDATE makes use: it would lock others.
 	 */
 	if (shape.recheck && root->parse->rowMarks != NIL)
-	{
-		*startup = *total = NEVER;
-		path_disable_compat(&path->path, 3);
-	}
+		set_never(path, startup, total, 3);
 	*selectivity = costs.indexSelectivity;
 	*correlation = 0;
 	*pages = shape.pages;

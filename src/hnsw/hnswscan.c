@@ -25,6 +25,7 @@
 #include "access/relscan.h"
 #include "am/am_scan.h"
 #include "catalog/pg_type.h"
+#include "hnsw/hnswbatch.h"
 #include "hnsw/hnswscan.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -34,31 +35,11 @@
 #include "utils/snapmgr.h"
 
 /*
- * A search finds the nearest of its candidates completely, the farther ones
- * less and less.  So many are returned before a wider one: of the first, which
- * mostly is the last, and of those after it, whose rows are all read.
- */
-#define RETURNED_FIRST(ef)		Max((ef) - (ef) / 4, Min(ef, 10))
-#define RETURNED_LATER(reach)	((reach) / 3 * 2)
-
-/* how much wider a search is, and how far one shall be able to go on */
-#define WIDER		2
-#define GO_ON		4
-
-/* the next search is not likely the last, so the sweep may cost so many times as much */
-#define SWEEP_TIMES		2
-#define HEAD_BYTES		64		/* read of a slot by the sweep */
-
-/* sweep at once when the first beam is more than this part */
-#define SMALL_SHARE		2
-
-/*
  * Results are refined in the order of their codes and only as far as rows are
- * asked for: so many at first, and so many more, at least, when that did not
+ * asked for: FIRST_REFINED at first, and so many more, at least, when that did not
  * do.  A row is returned when it is nearer than the next code says, less this
  * many times the root mean square of what codes were wrong by.
  */
-#define FIRST_REFINED	12
 #define MORE_REFINED	4
 #define CODE_ERRORS		4
 

@@ -6,8 +6,13 @@
  * From the size of the index, its options, the dimensions and settings: no
  * page is read, so damaged ones cannot disturb planning.
  *
- * The start-up cost is that of the first stage, the total that of returning
- * every row; for LIMIT the planner takes the share between them.
+ * The start-up cost is that of the first stage and its first row.  What the rows
+ * cost that the query will ask for depends on whether the first stage has them:
+ * under strict_order, all other lists are soon read to the end for a few rows
+ * more.  The total is chosen so that the share of it which the planner takes for
+ * LIMIT comes to that.
+ *
+ * ../am/README.md ("Costs") has the measurements behind the constants.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,35 +21,36 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "am/am_cost.h"
 #include "ivfflat/ivfbuild.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "utils/rel.h"
 #include "utils/selfuncs.h"
-#include "utils/spccache.h"
-
-/* no plan is so bad that this one is not worse; finite, so that sums are */
-#define NEVER	1e100
 
 /*
- * In units of cpu_operator_cost, about 8 ns: reading a page that is in the
- * cache takes 0.25 us; multiplying 128 floats, or 512 bytes, or looking up the
- * bits of 1,500 dimensions, about as long as an operator.
+ * In units of cpu_operator_cost, about 8 ns: multiplying 128 floats or 512 bytes
+ * that were just read, or looking up the bits of 1,500 dimensions; making the
+ * query; a row refined, put into the heap and taken out.
  */
-#define PAGE_OPERATORS		30.0
 #define FLOATS_PER_OPERATOR	128.0
 #define BYTES_PER_OPERATOR	512.0
 #define BITS_PER_OPERATOR	1500.0
 #define QUERY_OPERATORS		500.0
+#define ROW_OPERATORS		40.0
 
-/* part of the pages that are cached, of an index no larger than the cache */
-#define CACHED_PART			0.95
+/* records read before the first row can be returned, and for each row more */
+#define FIRST_RECORDS		15.0
+#define MORE_RECORDS		1.2
 
-/* how often a list is read when all its rows are returned, about */
-#define PASSES				3
-
-/* records read before the first row can be returned */
-#define FIRST_RECORDS		40.0
+/*
+ * Rows of the first lists, as a part of so many average ones: queries tend to
+ * fall into lists with more.  When they are returned others are read, and under
+ * strict_order most rows of those come too late for their place, so that to
+ * return as many again this part of all lists is read.
+ */
+#define RETURNED_PART		1.2
+#define STRICT_PART			0.4
 
 /* rows that qualify and are read before the first is returned, about */
 #define ENOUGH_ROWS			400
@@ -62,8 +68,7 @@ typedef struct Shape
 	double		center_operators;	/* to rank one list */
 	double		row_operators;	/* to estimate one row */
 	double		row_pages;		/* list, code or record pages read for that */
-	double		record_operators;	/* to refine one row */
-	double		record_pages;
+	double		record_bytes;	/* to refine one row; 0: it was its own code */
 	double		page_cost;		/* of one page, cached or not */
 	bool		recheck;		/* rows are returned by lower bounds */
 	double		words;			/* of filter columns that are tested */
@@ -95,8 +100,9 @@ shape_of_index(Oid indexoid, Shape *shape)
 		quantizer = dim < 64 ? LIST_NONE : LIST_RABITQ;
 	shape->recheck = quantizer != LIST_NONE && options != NULL && options->refine > REFINE_FULL;
 	shape->center_operators = metric->type->to_floats == NULL ? value : dim / BITS_PER_OPERATOR;
-	shape->record_operators = value;
-	shape->record_pages = 1 + dim * sizeof(float) / BLCKSZ;
+	shape->record_bytes = dim * sizeof(float);
+	if (shape->recheck)
+		shape->record_bytes /= options->refine == REFINE_HALF ? 2 : 4;
 	switch (quantizer)
 	{
 		case LIST_RABITQ:
@@ -110,35 +116,19 @@ shape_of_index(Oid indexoid, Shape *shape)
 		default:
 			shape->row_operators = value;
 			shape->row_pages = (dim * sizeof(float) + 20) / BLCKSZ;
-			shape->record_operators = shape->record_pages = 0;
+			shape->record_bytes = 0;
 	}
 	shape->row_pages += sizeof(uint64) * (double) (rel->rd_att->natts > 1 ? rel->rd_att->natts : 0)
 		/ BLCKSZ;
 	index_close(rel, NoLock);
 }
 
-/* cost of a page: most are in the cache if the index fits */
-static double
-page_cost(Oid tablespace, double pages, double loop_count)
-{
-	double		random_cost;
-	double		cached = CACHED_PART * Min(1, effective_cache_size / Max(pages, 1));
-
-	get_tablespace_page_costs(tablespace, &random_cost, NULL);
-
-	/* a repeated scan finds more of them */
-	if (loop_count > 1)
-		cached = 1 - (1 - cached) / Min(loop_count, 10);
-	return cached * PAGE_OPERATORS * cpu_operator_cost + (1 - cached) * random_cost;
-}
-
-/* cost of so many list pages and operators */
+/* cost of so many pages, and operators */
 static double
 cost_of(const Shape *shape, double pages, double operators)
 {
 	return Min(pages, shape->pages) * shape->page_cost +
-		Max(0, pages - shape->pages) * PAGE_OPERATORS * cpu_operator_cost +
-		operators * cpu_operator_cost;
+		(Max(0, pages - shape->pages) * AM_PAGE_OPERATORS + operators) * cpu_operator_cost;
 }
 
 /* cost of reading so many lists */
@@ -163,13 +153,66 @@ first_lists(const Shape *shape)
 	return Min(shape->lists, Max(shape->probes, ENOUGH_ROWS / Max(rows, 1e-6)));
 }
 
-/* no plan, or the last resort */
-static void
-never(IndexPath *path, Cost *startup, Cost *total)
+/* cost of putting so many rows in order */
+static double
+refine_cost(const Shape *shape, double rows)
 {
-	*startup = NEVER;
-	*total = NEVER;
-	path_disable_compat(&path->path, 2);
+	double		bytes = shape->record_bytes;
+	double		pages = bytes > 0 ? 1 + bytes / BLCKSZ : 0;
+
+	return cost_of(shape, rows * pages,
+				   rows * (ROW_OPERATORS + bytes / AM_BYTES_PER_OPERATOR));
+}
+
+/* cost of the first stage, and of so many of its rows */
+static double
+first_cost(const Shape *shape, double rows)
+{
+	double		all = shape->rows * shape->part / shape->lists * shape->probes;
+
+	return (QUERY_OPERATORS + shape->lists * shape->center_operators) * cpu_operator_cost +
+		lists_cost(shape, shape->probes) +
+		refine_cost(shape, Min(FIRST_RECORDS + MORE_RECORDS * (rows - 1), all));
+}
+
+/* most rows that a scan returns by the settings */
+static double
+most_rows(const Shape *shape)
+{
+	double		lists = shape->probes;
+
+	if (ivf_iterative_scan != IVF_ITERATIVE_OFF)
+		lists = Min(Max(ivf_max_probes, lists), shape->lists);
+	return shape->rows * shape->part / shape->lists * lists;
+}
+
+/* cost of so many rows */
+static double
+rows_cost(const void *arg, double rows)
+{
+	const Shape *shape = (const Shape *) arg;
+	double		first = shape->rows * shape->part / shape->lists * shape->probes;
+	double		most = most_rows(shape);
+	double		out = rows * (shape->page_cost + cpu_index_tuple_cost);
+
+	if (rows <= first * RETURNED_PART || most <= first)
+		return out + first_cost(shape, rows);
+
+	/* each stage has as many lists as those before */
+	most = ivf_iterative_scan == IVF_ITERATIVE_RELAXED ?
+		Min(most, Max(first, rows) * 2) : most * Min(1, (rows / first - RETURNED_PART) * STRICT_PART);
+	return out + first_cost(shape, Min(rows, first)) +
+		lists_cost(shape, most / (shape->rows * shape->part) * shape->lists) +
+		refine_cost(shape, most);
+}
+
+/* a plan that is never to be chosen */
+static void
+set_never(IndexPath *path, Cost *startup, Cost *total, int disabled)
+{
+	*startup = AM_NEVER;
+	*total = AM_NEVER;
+	path_disable_compat(&path->path, disabled);
 }
 
 /*
@@ -185,14 +228,15 @@ ivfcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_co
 {
 	GenericCosts costs = {0};
 	Shape		shape = {0};
-	double		first;
-	double		records;
+	double		tuples = Max(path->indexinfo->tuples, 1);
+	double		all;
+	double		most;
 	double		rows;
 
 	if (path->indexorderbys == NIL || am_asks_for_vector(path))
 	{
 		/* rows whose vector is NULL are not in it, and without order it reads all */
-		never(path, startup, total);
+		set_never(path, startup, total, 2);
 		*selectivity = 0;
 		*correlation = 0;
 		*pages = 0;
@@ -201,30 +245,39 @@ ivfcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_co
 
 	genericcostestimate(root, path, loop_count, &costs);
 
-	shape.rows = Max(path->indexinfo->tuples, 0);
+	shape.rows = Max(path->indexinfo->tuples, 1);
 	shape.pages = Max(path->indexinfo->pages, 1);
-	shape.page_cost = page_cost(path->indexinfo->reltablespace, shape.pages, loop_count);
+	shape.page_cost = am_random_page_cost(path->indexinfo->reltablespace, shape.pages, loop_count);
 	shape_of_index(path->indexinfo->indexoid, &shape);
 	shape.words = list_length(path->indexclauses);
-	shape.part = shape.words > 0 ? costs.indexSelectivity : 1;
+	shape.part = shape.words > 0 ? Max(costs.indexSelectivity, 1e-9) : 1;
 	shape.probes = first_lists(&shape);
 
-	first = (QUERY_OPERATORS + shape.lists * shape.center_operators) * cpu_operator_cost +
-		lists_cost(&shape, shape.probes);
-	records = Min(FIRST_RECORDS, shape.rows * shape.part / shape.lists * shape.probes);
-	first += cost_of(&shape, records * shape.record_pages, records * shape.record_operators);
+	most = most_rows(&shape);
+	rows = am_rows_asked_for(root, path) * shape.part;
+	all = Max(tuples * shape.part, 1);
+	if (rows == 0)
+		rows = Min(all, most);
+	/* a part of all is what will be asked for: all that there will be */
+	if (root->limit_tuples < 0 && root->tuple_fraction > 0)
+		all = rows;
 
-	rows = shape.rows * shape.part;
-	*startup = costs.indexStartupCost + first;
-	*total = costs.indexStartupCost + first + PASSES * lists_cost(&shape, shape.lists) +
-		cost_of(&shape, rows * shape.record_pages, rows * shape.record_operators) +
-		rows * (cpu_index_tuple_cost + 2 * log2(Max(rows, 2)) * cpu_operator_cost);
+	*startup = costs.indexStartupCost + first_cost(&shape, 1);
+	*total = costs.indexStartupCost + am_expected_cost(root, path, rows, most, rows_cost, &shape);
+	/* the executor computes distances that the index has only bounds of */
+	if (shape.recheck)
+		*total += Min(rows, most) * am_distance_cost(root, path);
+	*total = am_total_for(rows, all, *startup, *total);
+
+	/* "off" is a wish for no more than the first stage */
+	if (ivf_iterative_scan != IVF_ITERATIVE_OFF && rows > most)
+	{
+		*startup += am_exact_cost(root, path);
+		*total += am_exact_cost(root, path);
+	}
 	/* rows that wait in the executor's queue lose the address that locks need */
 	if (shape.recheck && root->parse->rowMarks != NIL)
-	{
-		*startup = *total = NEVER;
-		path_disable_compat(&path->path, 3);
-	}
+		set_never(path, startup, total, 3);
 	*selectivity = costs.indexSelectivity;
 	*correlation = 0;
 	*pages = shape.pages;

@@ -48,4 +48,15 @@ extern void vec_add_range_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntr
 extern List *vec_filter_clauses(PlannerInfo *root, IndexOptInfo *index, List *asked);
 extern void vec_filter_paths(PlannerInfo *root, RelOptInfo *rel);
 
+/* for explain_why.c */
+extern IndexPath *vec_ordered_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index,
+								   List *clauses, PathKey *key, OpExpr *distance);
+extern bool vec_order_places_null(PlannerInfo *root, RelOptInfo *rel, PathKey *key,
+								  OpExpr *distance);
+extern bool vec_order_places_none(PlannerInfo *root, RelOptInfo *rel, PathKey *key,
+								  OpExpr *distance, VecSimilarityOrder similarity);
+
+/* planner.c */
+extern int	vec_similarity_order;	/* VecSimilarityOrder */
+
 #endif							/* VECEXT_ORDER_H */

@@ -76,12 +76,13 @@ share_before_stop(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance)
 }
 
 /*
- * The first key of the order by this index, with these conditions of it, if it has
- * the distance; else NULL.
+ * vec_ordered_path
+ *		The first key of the order by this index, with these conditions of it, if it has
+ *		the distance; else NULL.
  */
-static IndexPath *
-path_of_index(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, List *clauses,
-			  PathKey *key, OpExpr *distance)
+IndexPath *
+vec_ordered_path(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, List *clauses,
+				 PathKey *key, OpExpr *distance)
 {
 	if (!index->amcanorderbyop || !index->amhasgettuple ||
 		(index->indpred != NIL && !index->predOK))
@@ -104,8 +105,8 @@ static void
 add_path_of_index(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, PathKey *key,
 				  OpExpr *distance, double share)
 {
-	IndexPath  *path = path_of_index(root, rel, index, vec_filter_clauses(root, index, NIL), key,
-									 distance);
+	IndexPath  *path = vec_ordered_path(root, rel, index,
+										vec_filter_clauses(root, index, NIL), key, distance);
 
 	if (path == NULL)
 		return;
@@ -115,21 +116,31 @@ add_path_of_index(PlannerInfo *root, RelOptInfo *rel, IndexOptInfo *index, PathK
 }
 
 /*
- * An index returns rows without a distance last: NaN after all others, NULL not
- * at all.  Is that where the key wants them?
+ * vec_order_places_null
+ *		An index does not have NULLs.  Is that where the key wants them?
  */
-static bool
-misplaces_none(PlannerInfo *root, RelOptInfo *rel, PathKey *key, OpExpr *distance,
-			   VecSimilarityOrder similarity)
+bool
+vec_order_places_null(PlannerInfo *root, RelOptInfo *rel, PathKey *key, OpExpr *distance)
 {
 	Node	   *value = linitial(distance->args);
 
 	if (contain_var_clause(lsecond(distance->args)))
 		value = lsecond(distance->args);
-	if (key->pk_nulls_first && !vec_is_never_null(root, rel, value))
-		return false;
-	return vec_pathkey_ascends_compat(key) || similarity == VEC_SIMILARITY_ON ||
-		(similarity == VEC_SIMILARITY_EXACT && !vec_distance_may_be_nan(distance));
+	return !key->pk_nulls_first || vec_is_never_null(root, rel, value);
+}
+
+/*
+ * vec_order_places_none
+ *		An index returns rows without a distance last: NaN after all others, NULL
+ *		not at all.  Is that where the key wants them?
+ */
+bool
+vec_order_places_none(PlannerInfo *root, RelOptInfo *rel, PathKey *key, OpExpr *distance,
+					  VecSimilarityOrder similarity)
+{
+	return vec_order_places_null(root, rel, key, distance) &&
+		(vec_pathkey_ascends_compat(key) || similarity == VEC_SIMILARITY_ON ||
+		 (similarity == VEC_SIMILARITY_EXACT && !vec_distance_may_be_nan(distance)));
 }
 
 /*
@@ -150,7 +161,7 @@ vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel, VecSimilarityOrder sim
 		return;
 	key = linitial_node(PathKey, root->query_pathkeys);
 	if (!vec_order_of_pathkey(root, rel, key, &order) ||
-		!misplaces_none(root, rel, key, order.distance, similarity))
+		!vec_order_places_none(root, rel, key, order.distance, similarity))
 		return;
 	if (stops)
 		share = share_before_stop(root, rel, order.distance);
@@ -244,12 +255,12 @@ vec_cheapest_ordered_path(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance,
 	IndexPath  *cheapest = NULL;
 	ListCell   *cell;
 
-	if (!misplaces_none(root, rel, key, distance, similarity))
+	if (!vec_order_places_none(root, rel, key, distance, similarity))
 		return NULL;
 	rel->rows = Max(rel->tuples, 1);	/* cost estimates look there */
 	foreach(cell, rel->indexlist)
 	{
-		IndexPath  *path = path_of_index(root, rel, lfirst_node(IndexOptInfo, cell), NIL, key,
+		IndexPath  *path = vec_ordered_path(root, rel, lfirst_node(IndexOptInfo, cell), NIL, key,
 										 distance);
 
 		if (path != NULL && (cheapest == NULL ||

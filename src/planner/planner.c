@@ -7,10 +7,13 @@
  */
 #include "compat.h"
 
+#include "am/am_cost.h"
 #include "nodes/extensible.h"
 #include "optimizer/paths.h"
+#include "optimizer/plancat.h"
 #include "optimizer/planner.h"
 #include "planner/bitmap.h"
+#include "planner/explain.h"
 #include "planner/order.h"
 #include "planner/planner.h"
 #include "planner/reuse.h"
@@ -20,7 +23,7 @@
 static bool enable_topk = true;
 static bool enable_bitmap = true;
 static bool enable_distance_reuse = true;
-static int	similarity_order = VEC_SIMILARITY_ON;
+int			vec_similarity_order = VEC_SIMILARITY_ON;
 
 static const struct config_enum_entry similarity_options[] = {
 	{"off", VEC_SIMILARITY_OFF, false},
@@ -39,22 +42,60 @@ static const struct config_enum_entry strategy_options[] = {
 
 static set_rel_pathlist_hook_type previous_pathlist_hook = NULL;
 static planner_hook_type previous_planner_hook = NULL;
+static get_relation_info_hook_type previous_relation_hook = NULL;
+
+/* our own */
+static void
+add_own_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	if (enable_topk)
+		vec_add_topk_paths(root, rel, rte);
+	vec_filter_paths(root, rel);
+	if (enable_bitmap)
+		vec_add_bitmap_path(root, rel, rte, (VecSimilarityOrder) vec_similarity_order);
+	vec_add_ordered_paths(root, rel, (VecSimilarityOrder) vec_similarity_order,
+						  enable_distance_reuse);
+	if (enable_distance_reuse)
+		vec_add_range_paths(root, rel, rte);
+	vec_note_choices(root, rel, rte);
+}
 
 /* set_rel_pathlist_hook */
 static void
 add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
+	AmPrices	prices;
+
 	if (previous_pathlist_hook != NULL)
 		previous_pathlist_hook(root, rel, rti, rte);
-	if (enable_topk)
-		vec_add_topk_paths(root, rel, rte);
-	vec_filter_paths(root, rel);
-	if (enable_bitmap)
-		vec_add_bitmap_path(root, rel, rte, (VecSimilarityOrder) similarity_order);
-	vec_add_ordered_paths(root, rel, (VecSimilarityOrder) similarity_order,
-						  enable_distance_reuse);
-	if (enable_distance_reuse)
-		vec_add_range_paths(root, rel, rte);
+	if (!vec_is_ordered_by_distance(root, rel, rte))
+	{
+		add_own_paths(root, rel, rte);
+		return;
+	}
+
+	am_price_cached_pages(Max(root->total_table_pages, rel->pages), &prices);
+	PG_TRY();
+	{
+		vec_add_cached_paths(root, rel);
+		add_own_paths(root, rel, rte);
+		if (enable_distance_reuse)
+			vec_reuse_distance_costs(root, rel);
+	}
+	PG_FINALLY();
+	{
+		am_restore_prices(&prices);
+	}
+	PG_END_TRY();
+}
+
+/* get_relation_info_hook */
+static void
+edit_relation(PlannerInfo *root, Oid relation, bool inhparent, RelOptInfo *rel)
+{
+	if (previous_relation_hook != NULL)
+		previous_relation_hook(root, relation, inhparent, rel);
+	vec_hide_indexes(rel);
 }
 
 /* planner_hook */
@@ -113,7 +154,7 @@ vec_planner_init(void)
 							 "Selects when an index orders by similarity, as 1 - distance DESC.",
 							 "\"on\" if NULLs are not to come first, \"exact\" if no NaN could "
 							 "either, \"off\" never.",
-							 &similarity_order,
+							 &vec_similarity_order,
 							 VEC_SIMILARITY_ON,
 							 similarity_options,
 							 PGC_USERSET, GUC_EXPLAIN,
@@ -123,6 +164,8 @@ vec_planner_init(void)
 	RegisterCustomScanMethods(&reuse_scan_methods);
 	previous_pathlist_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = add_paths;
+	previous_relation_hook = get_relation_info_hook;
+	get_relation_info_hook = edit_relation;
 	previous_planner_hook = planner_hook;
 	planner_hook = plan_query;
 }

@@ -17,6 +17,9 @@
 #include "nodes/extensible.h"
 #include "nodes/plannodes.h"
 
+typedef void (*PlanVisitor) (Plan *plan, void *context);
+
+extern void vec_walk_plan(Plan *plan, PlanVisitor visitor, void *context);
 extern void vec_finish_index_scans(PlannedStmt *stmt);
 extern void vec_reuse_distances(PlannedStmt *stmt);
 

@@ -184,20 +184,21 @@ distance_of_scan(IndexScan *scan)
 
 /*--- all nodes of a plan ------------------------------------------------*/
 
-typedef void (*PlanVisitor) (Plan *plan, void *context);
-
 static void walk_plans(List *plans, PlanVisitor visitor, void *context);
 
-/* call the visitor for every node of a plan */
-static void
-walk_plan(Plan *plan, PlanVisitor visitor, void *context)
+/*
+ * vec_walk_plan
+ *		Call the visitor for every node of a plan, initplans and subplans apart.
+ */
+void
+vec_walk_plan(Plan *plan, PlanVisitor visitor, void *context)
 {
 	if (plan == NULL)
 		return;
 	check_stack_depth();
 	visitor(plan, context);
-	walk_plan(plan->lefttree, visitor, context);
-	walk_plan(plan->righttree, visitor, context);
+	vec_walk_plan(plan->lefttree, visitor, context);
+	vec_walk_plan(plan->righttree, visitor, context);
 	switch (nodeTag(plan))
 	{
 		case T_Append:
@@ -213,7 +214,7 @@ walk_plan(Plan *plan, PlanVisitor visitor, void *context)
 			walk_plans(((BitmapOr *) plan)->bitmapplans, visitor, context);
 			break;
 		case T_SubqueryScan:
-			walk_plan(((SubqueryScan *) plan)->subplan, visitor, context);
+			vec_walk_plan(((SubqueryScan *) plan)->subplan, visitor, context);
 			break;
 		case T_CustomScan:
 			walk_plans(((CustomScan *) plan)->custom_plans, visitor, context);
@@ -229,7 +230,7 @@ walk_plans(List *plans, PlanVisitor visitor, void *context)
 	ListCell   *cell;
 
 	foreach(cell, plans)
-		walk_plan((Plan *) lfirst(cell), visitor, context);
+		vec_walk_plan((Plan *) lfirst(cell), visitor, context);
 }
 
 static void
@@ -246,7 +247,7 @@ new_id(Reuse *reuse)
 {
 	if (reuse->last_id < 0)
 	{
-		walk_plan(reuse->stmt->planTree, raise_to_id, &reuse->last_id);
+		vec_walk_plan(reuse->stmt->planTree, raise_to_id, &reuse->last_id);
 		walk_plans(reuse->stmt->subplans, raise_to_id, &reuse->last_id);
 	}
 	return ++reuse->last_id;
@@ -572,7 +573,7 @@ finish_index_scan(Plan *plan, void *context)
 void
 vec_finish_index_scans(PlannedStmt *stmt)
 {
-	walk_plan(stmt->planTree, finish_index_scan, NULL);
+	vec_walk_plan(stmt->planTree, finish_index_scan, NULL);
 	walk_plans(stmt->subplans, finish_index_scan, NULL);
 }
 

@@ -13,6 +13,7 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "am/am_cost.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -24,6 +25,7 @@
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
 #include "planner/order.h"
+#include "planner/planner.h"
 #include "planner/topk.h"
 #include "planner/topk_heap.h"
 #include "types/cost.h"
@@ -33,8 +35,9 @@
 /* more rows than these are a sort's business */
 #define MAX_ROWS 10000
 
-/* part of cpu_tuple_cost that rows which are not handed up save */
-#define NO_SLOT_SHARE 0.4
+/* part of cpu_tuple_cost that rows which are not handed up save; under a filter */
+#define NO_SLOT_SHARE	0.4
+#define NO_TUPLE_SHARE	0.2
 
 /* can a LIMIT or OFFSET be evaluated by the scan as well, to the same number? */
 static bool
@@ -212,27 +215,46 @@ topk_private(const TopkQuery *query)
 					  makeInteger(query->skip_nulls), makeInteger(query->first));
 }
 
+/* the distance as it is computed: the value is detoasted once, not for each row */
+static Node *
+distance_of_value(OpExpr *distance, int column)
+{
+	OpExpr	   *copy = (OpExpr *) copyObject(distance);
+	Node	   *value = list_nth(copy->args, 1 - column);
+
+	if (IsA(value, Param))
+		list_nth_cell(copy->args, 1 - column)->ptr_value =
+			makeNullConst(exprType(value), exprTypmod(value), exprCollation(value));
+	return (Node *) copy;
+}
+
 /*
- * Cost: a sequential scan without what it does to hand up a row; for each that
- * passes the filter, the distance and one comparison with the last of the kept;
- * then a fetch for each row of the result, from pages that were read a moment
- * ago unless the table is larger than the cache.
+ * Cost: a sequential scan without what it does to hand up a row, unless a filter
+ * needs it; for each row that passes, the distance and one comparison with the
+ * last of the kept, and what of the TOAST table is not in the cache; then a fetch
+ * for each row of the result, from pages that were read a moment ago unless the
+ * table is larger than the cache.
  */
 static void
 cost_topk(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, const TopkQuery *query)
 {
 	Path	   *scan = create_seqscan_path(root, rel, NULL, path->path.parallel_workers);
 	double		tuples = rel->tuples * Min(1, scan->rows / Max(1, rel->rows));
+	double		toast = vec_toast_pages(root, (Node *) query->distance, rel->tuples);
 	double		fetch = cpu_tuple_cost;
 	QualCost	cost;
 
 	if (rel->pages > effective_cache_size)
 		fetch += random_page_cost;
-	cost_qual_eval_node(&cost, (Node *) query->distance, root);
+	cost_qual_eval_node(&cost, distance_of_value(query->distance, query->column_arg), root);
 
 	path->path.rows = clamp_row_est(Min(scan->rows, query->rows));
-	path->path.startup_cost = scan->total_cost - NO_SLOT_SHARE * cpu_tuple_cost * tuples +
-		cost.startup + scan->rows * (cost.per_tuple + cpu_operator_cost);
+	path->path.startup_cost = scan->total_cost +
+		cost.startup + scan->rows * (cost.per_tuple + cpu_operator_cost) +
+		toast * scan->rows / Max(rel->tuples, 1) *
+		(1 - am_cached_part(toast)) * am_seq_page_cost(rel->reltablespace, toast);
+	path->path.startup_cost -= cpu_tuple_cost * tuples *
+		(rel->baserestrictinfo == NIL ? NO_SLOT_SHARE : NO_TUPLE_SHARE);
 	path->path.total_cost = path->path.startup_cost + path->path.rows * fetch;
 	vec_copy_disabled_compat(&path->path, scan);
 }
@@ -253,7 +275,7 @@ make_topk_path(PlannerInfo *root, RelOptInfo *rel, const TopkQuery *query, int w
 
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;
-	path->path.pathtarget = rel->reltarget;
+	path->path.pathtarget = vec_target_with_distance(root, rel, query->distance, true);
 	path->path.parallel_aware = workers > 0;
 	path->path.parallel_safe = rel->consider_parallel &&
 		is_parallel_safe(root, (Node *) query->distance);

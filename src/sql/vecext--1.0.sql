@@ -2103,3 +2103,13 @@ CREATE FUNCTION vecext_recall(index regclass, sample integer DEFAULT 100, k inte
     RETURNS double precision
     AS 'MODULE_PATHNAME', 'vecext_recall' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION vecext_recall(regclass, integer, integer) IS 'part of the k nearest rows that an index finds';
+
+-- why a query uses an index, or does not: plans it with the caller's rights, never executes it
+
+CREATE FUNCTION vecext_explain_choice(query text,
+    OUT "table" regclass, OUT alias text, OUT index regclass, OUT verdict text, OUT reason text,
+    OUT cost double precision, OUT chosen text, OUT chosen_cost double precision,
+    OUT rows double precision, OUT selectivity double precision, OUT setting text)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'vecext_explain_choice' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vecext_explain_choice(text) IS 'why the indexes of a SELECT''s tables are used, or not';
