@@ -76,12 +76,13 @@ DELETE FROM bitmap WHERE id % 10 = 3;
 UPDATE bitmap SET late = 6 WHERE id % 10 = 4;
 ANALYZE bitmap;
 
+-- a small table would be read whole, and few rows by a plain index scan
+SET enable_seqscan = off;
+SET enable_indexscan = off;
+SET enable_sort = off;
 EXPLAIN (COSTS OFF) SELECT id FROM bitmap WHERE kind = 5 ORDER BY v <-> '[1,2,3]' LIMIT 5;
 EXPLAIN (COSTS OFF, VERBOSE) SELECT id, v <-> '[1,2,3]' AS d FROM bitmap
 WHERE kind = 5 AND late = 5 ORDER BY d LIMIT 5;
-
--- a small table would be read whole
-SET enable_seqscan = off;
 
 -- every kind of index, and combinations; every type
 SELECT q, pg_temp.compare(format('SELECT v <-> ''[1,2,3]'' FROM bitmap WHERE %s ORDER BY 1 LIMIT 20', q))
@@ -127,7 +128,7 @@ SELECT q, pg_temp.compare(q) FROM (VALUES
 	('SELECT d FROM (VALUES (1), (2), (3)) q(i), LATERAL (SELECT v <-> format(''[%s,2,3]'', i)::vector d FROM bitmap WHERE kind = 5 ORDER BY 1 LIMIT 4) n'),
 	('SELECT d FROM (VALUES (1), (2), (3)) q(i), LATERAL (SELECT v <-> ''[1,2,3]'' d FROM bitmap WHERE kind = i ORDER BY 1 LIMIT 4) n'),
 	('SELECT d FROM (VALUES (1), (2), (3)) q(i), LATERAL (SELECT v <-> format(''[%s,2,3]'', i)::vector d FROM bitmap WHERE kind = i AND words @@ ''x2'' ORDER BY 1 LIMIT i) n'),
-	('SELECT d FROM (VALUES (1), (2)) q(i), LATERAL (SELECT v <-> ''[1,2,3]'' d FROM bitmap WHERE kind = 5 ORDER BY 1 LIMIT 4) n'),
+	('SELECT d FROM (VALUES (1), (2)) q(i), LATERAL (SELECT v <-> ''[1,2,3]'' d FROM bitmap WHERE kind = 5 ORDER BY 1 LIMIT 4) n ORDER BY 1'),
 	('SELECT (SELECT n.v <-> t.v FROM bitmap n WHERE n.kind = t.kind AND n.id <> t.id ORDER BY n.v <-> t.v LIMIT 1) FROM bitmap t WHERE id < 40'),
 	('(SELECT v <-> ''[1,2,3]'' FROM bitmap WHERE kind = 5 ORDER BY 1 LIMIT 9) UNION ALL (SELECT v <-> ''[3,2,1]'' FROM bitmap WHERE kind = 6 ORDER BY 1 LIMIT 9)'),
 	('WITH w AS MATERIALIZED (SELECT v <-> ''[1,2,3]'' d FROM bitmap WHERE kind = 5 ORDER BY 1 LIMIT 9) SELECT d FROM w'),
@@ -300,8 +301,8 @@ ANALYZE bitmap_index;
 SET plan_cache_mode = force_generic_plan;
 -- other plans would be cheaper here; what is prepared is not planned again
 SET vecext.enable_topk = off;
-SET enable_sort = off;
-SET hnsw.max_scan_tuples = 20;
+RESET enable_indexscan;
+SET hnsw.max_scan_tuples = 200;
 SET vecext.bitmap_strategy = restricted;
 PREPARE by_index(vector) AS SELECT id, kind, note, v <-> $1 AS d, ctid FROM bitmap_index
 	WHERE kind = 7 AND note < 'n2' ORDER BY v <-> $1 LIMIT 10;

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * cached.c
- *	  All plans of a query ordered by distance, priced by what is in the cache
- *	  and by the distances that they compute.
+ *	  All plans of a query for the rows nearest to a value, priced by what is in
+ *	  the cache and by the distances that they compute.
  *
  * The server prices pages as if most came from disk, except for what it knows
  * to be read again.  An index is judged by how long its search takes, mostly in
@@ -24,20 +24,24 @@
 #include "planner/planner.h"
 
 /*
- * vec_is_ordered_by_distance
+ * vec_wants_near_rows
  *		Is rel the only table of FROM, or a part of it, and the first key of the
- *		query's order a distance of its rows?
+ *		query's order a distance of its rows, or such a distance limited?
  */
 bool
-vec_is_ordered_by_distance(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+vec_wants_near_rows(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
 	VecOrder	order;
 
-	return root->query_pathkeys != NIL && IS_SIMPLE_REL(rel) && !IS_DUMMY_REL(rel) &&
-		rte->rtekind == RTE_RELATION && !rte->inh && rte->tablesample == NULL &&
-		(rte->relkind == RELKIND_RELATION || rte->relkind == RELKIND_MATVIEW) &&
-		bms_equal(vec_query_relids(rel), root->all_baserels) &&
-		vec_order_of_pathkey(root, rel, linitial_node(PathKey, root->query_pathkeys), &order);
+	if (!IS_SIMPLE_REL(rel) || IS_DUMMY_REL(rel) ||
+		rte->rtekind != RTE_RELATION || rte->inh || rte->tablesample != NULL ||
+		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
+		!bms_equal(vec_query_relids(rel), root->all_baserels))
+		return false;
+	return (root->query_pathkeys != NIL &&
+			vec_order_of_pathkey(root, rel, linitial_node(PathKey, root->query_pathkeys),
+								 &order)) ||
+		vec_has_stop_condition(rel);
 }
 
 /*

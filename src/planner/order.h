@@ -43,7 +43,9 @@ extern void vec_add_ordered_paths(PlannerInfo *root, RelOptInfo *rel,
 extern IndexPath *vec_cheapest_ordered_path(PlannerInfo *root, RelOptInfo *rel,
 											OpExpr *distance, VecSimilarityOrder similarity);
 
+extern bool vec_has_stop_condition(RelOptInfo *rel);
 extern void vec_add_range_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
+
 /* filter_path.c */
 extern List *vec_filter_clauses(PlannerInfo *root, IndexOptInfo *index, List *asked);
 extern void vec_filter_paths(PlannerInfo *root, RelOptInfo *rel);

@@ -205,6 +205,23 @@ distance_of_condition(Node *clause)
 }
 
 /*
+ * vec_has_stop_condition
+ *		Is there a condition on rel's rows that ends scans by a distance?
+ */
+bool
+vec_has_stop_condition(RelOptInfo *rel)
+{
+	ListCell   *cell;
+
+	foreach(cell, rel->baserestrictinfo)
+	{
+		if (distance_of_condition((Node *) lfirst_node(RestrictInfo, cell)->clause) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/*
  * vec_add_range_paths
  *		Offer index scans that VectorDistance ends, for conditions on a distance
  *		that nothing is ordered by.

@@ -68,7 +68,7 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 
 	if (previous_pathlist_hook != NULL)
 		previous_pathlist_hook(root, rel, rti, rte);
-	if (!vec_is_ordered_by_distance(root, rel, rte))
+	if (!vec_wants_near_rows(root, rel, rte))
 	{
 		add_own_paths(root, rel, rte);
 		return;

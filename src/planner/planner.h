@@ -15,7 +15,7 @@
 extern void vec_planner_init(void);
 
 /* cached.c */
-extern bool vec_is_ordered_by_distance(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
+extern bool vec_wants_near_rows(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
 extern void vec_add_cached_paths(PlannerInfo *root, RelOptInfo *rel);
 extern PathTarget *vec_target_with_distance(PlannerInfo *root, RelOptInfo *rel,
 											OpExpr *distance, bool junk);
