@@ -33,7 +33,13 @@ ALTERNATIVES = {
     "btree": ("enable_indexscan", "enable_sort"),
     "bitmap": ("enable_bitmapscan", "enable_sort"),
     "vecbitmap": ("enable_bitmapscan", "vecext.enable_bitmap"),
+    "vecset": ("enable_bitmapscan", "vecext.enable_bitmap", "enable_indexscan"),
 }
+# and those that are set
+ON = {"vecset": {"vecext.bitmap_strategy": "restricted"}}
+# what VectorBitmap says of its strategy
+STRATEGIES = {"exact distances": "vecbitmap", "index scan of the set": "vecset",
+              "index scan, filtered": "vecindex"}
 
 
 class Session:
@@ -173,13 +179,13 @@ def kind_of(plan):
     found = list(nodes(plan))
     custom = [n.get("Custom Plan Provider") for n in found]
     for node in found:
+        if node.get("Custom Plan Provider") == "VectorBitmap":
+            return STRATEGIES[node["Strategy"]]
+    for node in found:
         if "Order By" in node and node["Node Type"] == "Index Scan":
             return "index"
     if "VectorTopK" in custom:
         return "topk"
-    for name in custom:
-        if name and name not in ("VectorDistance",):
-            return "vecbitmap"
     types = [n["Node Type"] for n in found]
     if "Bitmap Heap Scan" in types:
         return "bitmap"
@@ -243,7 +249,7 @@ class Cell:
         for name in alternatives:
             if name == chosen:
                 continue
-            settings = dict(OFF)
+            settings = {**OFF, **ON.get(name, {})}
             for on in ALTERNATIVES[name]:
                 settings.pop(on)
             kind, cost = self.plan(settings)

@@ -131,7 +131,8 @@ exact_cost(const BitmapCosts *costs, BitmapSize size, double wanted)
 static double
 restricted_cost(const BitmapCosts *costs, BitmapSize size, double wanted)
 {
-	double		met = Max(wanted, FEWEST_WANTED) * SURE_TIMES / Max(size.fraction, 1e-9);
+	double		met = Min(Max(wanted, FEWEST_WANTED) * SURE_TIMES / Max(size.fraction, 1e-9),
+						  costs->table_rows);
 
 	return costs->index_first + PASSED_SHARE * costs->index_row * met +
 		wanted * (costs->row + 2 * costs->result);
