@@ -303,6 +303,7 @@ SET plan_cache_mode = force_generic_plan;
 SET vecext.enable_topk = off;
 RESET enable_indexscan;
 SET hnsw.max_scan_tuples = 200;
+SET seq_page_cost = 1e9;
 SET vecext.bitmap_strategy = restricted;
 PREPARE by_index(vector) AS SELECT id, kind, note, v <-> $1 AS d, ctid FROM bitmap_index
 	WHERE kind = 7 AND note < 'n2' ORDER BY v <-> $1 LIMIT 10;
@@ -317,6 +318,7 @@ EXPLAIN (COSTS OFF) EXECUTE by_index('[1,0,0,0,0,0,0,0]');
 EXPLAIN (COSTS OFF) EXECUTE by_lists('[1,0,0,0,0,0,0,0]');
 EXPLAIN (COSTS OFF) EXECUTE all_of_set('[1,0,0,0,0,0,0,0]');
 RESET hnsw.max_scan_tuples;
+RESET seq_page_cost;
 CREATE FUNCTION pg_temp.check_index(strategy text, statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	q vector;

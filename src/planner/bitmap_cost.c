@@ -33,6 +33,12 @@
 #define PASSED_SHARE		0.5
 
 /*
+ * What a row of the index costs differs by how many are asked for: the first batch
+ * has some at once.  A restricted search goes beyond it, as one for so many does.
+ */
+#define ROWS_PRICED			100.0
+
+/*
  * It looks at several nodes for each that it meets; what one of them costs, as part
  * of a row.
  */
@@ -52,15 +58,31 @@ int			bitmap_strategy = BITMAP_NSTRATEGIES;
 /* the members of BitmapCosts are numbers, and nothing else */
 #define NCOSTS	(sizeof(BitmapCosts) / sizeof(double))
 
+/* an index scan, priced as if so many rows of the table met the conditions */
+static IndexPath
+price_for_passing(PlannerInfo *root, const IndexPath *index, double passing)
+{
+	RelOptInfo *rel = index->path.parent;
+	IndexPath	path = *index;
+	double		rows = rel->rows;
+
+	rel->rows = Max(passing, 1);	/* cost estimates look there */
+	cost_index(&path, root, 1, false);
+	rel->rows = rows;
+	return path;
+}
+
 /*
  * bitmap_costs_of
  *		The prices for a table, a distance and an index that has the order, or
- *		NULL.
+ *		NULL; of a query that wants so many rows.
  */
 void
 bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, const IndexPath *index,
-				BitmapCosts *costs)
+				double wanted, BitmapCosts *costs)
 {
+	double		least_share = Max(root->limit_tuples, 1) / ROWS_PRICED;
+	IndexPath	path;
 	double		pages = rel->pages + vec_toast_pages(root, (Node *) distance, rel->tuples);
 	double		random_cost = am_random_page_cost(rel->reltablespace, pages, 1);
 	QualCost	cost;
@@ -78,10 +100,15 @@ bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, const Inde
 	costs->rows_passing = Max(rel->rows, 1);
 	costs->index_first = NO_INDEX;
 	costs->index_row = 0;
+	costs->filtered = 0;
 	if (index == NULL)
 		return;
 	costs->index_first = index->path.startup_cost;
-	costs->index_row = (index->path.total_cost - index->path.startup_cost) / costs->table_rows;
+	path = price_for_passing(root, index, Min(least_share, 1) * costs->table_rows);
+	costs->index_row = (path.path.total_cost - path.path.startup_cost) / costs->table_rows;
+	path = price_for_passing(root, index, rel->rows);
+	costs->filtered = path.path.startup_cost + Min(wanted / costs->rows_passing, 1) *
+		(path.path.total_cost - path.path.startup_cost);
 }
 
 /*
@@ -160,7 +187,7 @@ bitmap_cost(const BitmapCosts *costs, BitmapStrategy strategy, BitmapSize size, 
 		return get_float8_infinity();
 	if (strategy == BITMAP_RESTRICTED)
 		return restricted_cost(costs, size, wanted);
-	return costs->index_first + rows_filtered(costs, wanted) * costs->index_row;
+	return costs->filtered;
 }
 
 /*

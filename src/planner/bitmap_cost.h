@@ -37,6 +37,7 @@ typedef struct BitmapCosts
 	double		result;			/* a row of the result */
 	double		index_first;	/* the first rows of the index, negative: there is none */
 	double		index_row;		/* and each that follows */
+	double		filtered;		/* its rows until those wanted have passed the conditions */
 	double		rows_passing;	/* of the table, those that meet all conditions */
 	double		most_filtered;	/* rows after which a search of all rows is given up */
 } BitmapCosts;
@@ -50,7 +51,7 @@ typedef struct BitmapSize
 } BitmapSize;
 
 extern void bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance,
-							const IndexPath *index, BitmapCosts *costs);
+							const IndexPath *index, double wanted, BitmapCosts *costs);
 extern List *bitmap_costs_to_list(const BitmapCosts *costs);
 extern void bitmap_costs_from_list(List *list, BitmapCosts *costs);
 

@@ -105,6 +105,13 @@ static const CustomPathMethods bitmap_path_methods = {
 	.PlanCustomPath = plan_bitmap,
 };
 
+/* how many rows are wanted, about */
+static double
+rows_wanted(const TopkQuery *query)
+{
+	return query->rows > 0 ? query->rows : DEFAULT_ROWS;
+}
+
 /*
  * Cost: the bitmap, then the search of the set.  Whether the server lets bitmaps
  * be used at all is in the cost, or beside it, of its own path.
@@ -112,7 +119,7 @@ static const CustomPathMethods bitmap_path_methods = {
 static void
 cost_bitmap(PlannerInfo *root, BitmapPath *bitmap, RelOptInfo *rel, const BitmapHeapPath *scan)
 {
-	double		wanted = bitmap->query.rows > 0 ? bitmap->query.rows : DEFAULT_ROWS;
+	double		wanted = rows_wanted(&bitmap->query);
 	Path	   *path = &bitmap->path.path;
 	BitmapSize	size;
 	Cost		index_cost;
@@ -153,7 +160,7 @@ vec_add_bitmap_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 
 	bitmap = palloc0(sizeof(BitmapPath));
 	bitmap->query = query;
-	bitmap_costs_of(root, rel, query.distance, index, &bitmap->costs);
+	bitmap_costs_of(root, rel, query.distance, index, rows_wanted(&query), &bitmap->costs);
 
 	path = &bitmap->path;
 	NodeSetTag(path, T_CustomPath);
