@@ -15,20 +15,9 @@ SELECT pg_temp.run('CREATE INDEX ON wrong USING ivfflat (id, v vector_l2_ops)');
 SELECT pg_temp.run('CREATE INDEX ON wrong USING ivfflat (v vector_l2_ops, w vector_l2_ops)');
 SELECT pg_temp.run_code('CREATE INDEX ON wrong USING ivfflat (v vector_l2_ops, at)');
 SELECT pg_temp.run_code('CREATE INDEX ON wrong USING ivfflat (v vector_l2_ops, id) INCLUDE (at)');
--- from PostgreSQL 18 on a plan says which of its nodes are disabled
-CREATE FUNCTION plan_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		IF line NOT LIKE '%Disabled: true' THEN
-			RETURN NEXT line;
-		END IF;
-	END LOOP;
-END $$;
-SELECT plan_of('SELECT id FROM filtered WHERE v IS NULL ORDER BY v <-> ''[3,4]''');
+SELECT pg_temp.plan_of('SELECT id FROM filtered WHERE v IS NULL ORDER BY v <-> ''[3,4]''');
 EXPLAIN (COSTS OFF) SELECT id FROM filtered WHERE v IS NOT NULL AND int4 = 1 ORDER BY v <-> '[3,4]';
-SELECT plan_of('SELECT id FROM filtered WHERE int4 = 1');
+SELECT pg_temp.plan_of('SELECT id FROM filtered WHERE int4 = 1');
 SELECT id FROM filtered WHERE v IS NULL ORDER BY v <-> '[3,4]';
 
 -- operator classes that are no filters
