@@ -74,20 +74,20 @@ price_for_passing(PlannerInfo *root, const IndexPath *index, double passing)
 
 /*
  * bitmap_costs_of
- *		The prices for a table, a distance and an index that has the order, or
- *		NULL; of a query that wants so many rows.
+ *		The prices of a query for so many rows of a table, and of an index that has
+ *		its order, or NULL.
  */
 void
-bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance, const IndexPath *index,
-				double wanted, BitmapCosts *costs)
+bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, const TopkQuery *query,
+				const IndexPath *index, double wanted, BitmapCosts *costs)
 {
 	double		least_share = Max(root->limit_tuples, 1) / ROWS_PRICED;
 	IndexPath	path;
-	double		pages = rel->pages + vec_toast_pages(root, (Node *) distance, rel->tuples);
+	double		pages = rel->pages + vec_toast_pages(root, (Node *) query->distance, rel->tuples);
 	double		random_cost = am_random_page_cost(rel->reltablespace, pages, 1);
 	QualCost	cost;
 
-	cost_qual_eval_node(&cost, (Node *) distance, root);
+	cost_qual_eval_node(&cost, topk_distance(query), root);
 
 	costs->table_pages = Max(rel->pages, 1);
 	costs->table_rows = Max(rel->tuples, 1);

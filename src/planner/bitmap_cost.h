@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "nodes/pathnodes.h"
+#include "planner/topk.h"
 
 typedef enum BitmapStrategy
 {
@@ -50,7 +51,7 @@ typedef struct BitmapSize
 	double		fraction;		/* of all rows that a search cannot tell from the set's */
 } BitmapSize;
 
-extern void bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, OpExpr *distance,
+extern void bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, const TopkQuery *query,
 							const IndexPath *index, double wanted, BitmapCosts *costs);
 extern List *bitmap_costs_to_list(const BitmapCosts *costs);
 extern void bitmap_costs_from_list(List *list, BitmapCosts *costs);

@@ -19,6 +19,7 @@
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
 #include "planner/bitmap.h"
+#include "planner/planner.h"
 #include "utils/lsyscache.h"
 
 /* rows asked for, where only the execution will tell */
@@ -160,13 +161,13 @@ vec_add_bitmap_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 
 	bitmap = palloc0(sizeof(BitmapPath));
 	bitmap->query = query;
-	bitmap_costs_of(root, rel, query.distance, index, rows_wanted(&query), &bitmap->costs);
+	bitmap_costs_of(root, rel, &query, index, rows_wanted(&query), &bitmap->costs);
 
 	path = &bitmap->path;
 	NodeSetTag(path, T_CustomPath);
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;
-	path->path.pathtarget = rel->reltarget;
+	path->path.pathtarget = vec_target_with_distance(root, rel, query.distance, true);
 	path->path.parallel_safe = rel->consider_parallel && scan->path.parallel_safe &&
 		is_parallel_safe(root, (Node *) query.distance);
 	path->path.pathkeys = root->query_pathkeys;

@@ -45,6 +45,7 @@ extern bool topk_query_of(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte
 						  TopkQuery *query);
 extern List *topk_without_null_test(List *clauses, TopkQuery *query);
 extern List *topk_private(const TopkQuery *query);
+extern Node *topk_distance(const TopkQuery *query);
 
 extern void vec_add_topk_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
 

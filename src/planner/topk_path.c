@@ -215,15 +215,19 @@ topk_private(const TopkQuery *query)
 					  makeInteger(query->skip_nulls), makeInteger(query->first));
 }
 
-/* the distance as it is computed: the value is detoasted once, not for each row */
-static Node *
-distance_of_value(OpExpr *distance, int column)
+/*
+ * topk_distance
+ *		The distance as it is computed: the value is detoasted once, not for each
+ *		row.  For estimates only.
+ */
+Node *
+topk_distance(const TopkQuery *query)
 {
-	OpExpr	   *copy = (OpExpr *) copyObject(distance);
-	Node	   *value = list_nth(copy->args, 1 - column);
+	OpExpr	   *copy = (OpExpr *) copyObject(query->distance);
+	Node	   *value = list_nth(copy->args, 1 - query->column_arg);
 
 	if (IsA(value, Param))
-		list_nth_cell(copy->args, 1 - column)->ptr_value =
+		list_nth_cell(copy->args, 1 - query->column_arg)->ptr_value =
 			makeNullConst(exprType(value), exprTypmod(value), exprCollation(value));
 	return (Node *) copy;
 }
@@ -246,7 +250,7 @@ cost_topk(PlannerInfo *root, CustomPath *path, RelOptInfo *rel, const TopkQuery 
 
 	if (rel->pages > effective_cache_size)
 		fetch += random_page_cost;
-	cost_qual_eval_node(&cost, distance_of_value(query->distance, query->column_arg), root);
+	cost_qual_eval_node(&cost, topk_distance(query), root);
 
 	path->path.rows = clamp_row_est(Min(scan->rows, query->rows));
 	path->path.startup_cost = scan->total_cost +
