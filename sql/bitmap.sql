@@ -317,8 +317,17 @@ PREPARE all_of_set(vector) AS SELECT id, kind, note, v <-> $1 AS d, ctid FROM bi
 EXPLAIN (COSTS OFF) EXECUTE by_index('[1,0,0,0,0,0,0,0]');
 EXPLAIN (COSTS OFF) EXECUTE by_lists('[1,0,0,0,0,0,0,0]');
 EXPLAIN (COSTS OFF) EXECUTE all_of_set('[1,0,0,0,0,0,0,0]');
+-- what is told of it
+SELECT verdict, chosen FROM vecext_explain_choice(
+	'SELECT id FROM bitmap_index WHERE kind = 7 ORDER BY v <-> ''[1,0,0,0,0,0,0,0]'' LIMIT 190')
+WHERE index = 'bitmap_index_v'::regclass;
 RESET hnsw.max_scan_tuples;
 RESET seq_page_cost;
+SET vecext.bitmap_strategy = exact;
+SELECT verdict, chosen FROM vecext_explain_choice(
+	'SELECT id FROM bitmap_index WHERE kind = 7 ORDER BY v <-> ''[1,0,0,0,0,0,0,0]'' LIMIT 10')
+WHERE index = 'bitmap_index_v'::regclass;
+SET vecext.bitmap_strategy = restricted;
 CREATE FUNCTION pg_temp.check_index(strategy text, statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	q vector;

@@ -29,6 +29,7 @@
 #include "nodes/plannodes.h"
 #include "optimizer/cost.h"
 #include "parser/parsetree.h"
+#include "planner/bitmap.h"
 #include "planner/explain.h"
 #include "planner/reuse.h"
 #include "tcop/tcopprot.h"
@@ -211,7 +212,26 @@ typedef struct FoundScan
 	const VecChoice *choice;
 	Scan	   *scan;			/* of the table; an ordered one of the index, if any */
 	bool		uses_index;
+	const List *below;			/* plans of VectorBitmap, which is the scan */
 } FoundScan;
+
+/* the index scan that VectorBitmap is expected to make, or NULL */
+static const IndexScan *
+index_of_bitmap(const CustomScan *plan)
+{
+	if (plan->methods != &bitmap_scan_methods || list_length(plan->custom_plans) < 2 ||
+		intVal(list_nth(plan->custom_private, BITMAP_STRATEGY)) == BITMAP_EXACT)
+		return NULL;
+	return lsecond_node(IndexScan, plan->custom_plans);
+}
+
+/* the index scan that a scan is or is expected to make, or NULL */
+static const IndexScan *
+index_scan_of(const Plan *plan)
+{
+	return IsA(plan, IndexScan) ? (const IndexScan *) plan :
+		IsA(plan, CustomScan) ? index_of_bitmap((const CustomScan *) plan) : NULL;
+}
 
 static bool
 is_scan(Plan *plan)
@@ -240,17 +260,20 @@ find_scan(Plan *plan, void *context)
 {
 	FoundScan  *found = (FoundScan *) context;
 	Scan	   *scan = (Scan *) plan;
+	const IndexScan *index;
 	RangeTblEntry *rte;
 
-	if (!is_scan(plan) || found->uses_index)
+	if (!is_scan(plan) || found->uses_index || list_member_ptr(found->below, plan))
 		return;
 	rte = rt_fetch(scan->scanrelid, found->stmt->rtable);
 	if (rte->relid != found->choice->table ||
 		strcmp(rte->eref->aliasname, found->choice->alias) != 0)
 		return;
-	found->uses_index = IsA(plan, IndexScan) &&
-		((IndexScan *) plan)->indexid == found->choice->index &&
-		((IndexScan *) plan)->indexorderby != NIL;
+	if (IsA(plan, CustomScan))
+		found->below = ((CustomScan *) plan)->custom_plans;
+	index = index_scan_of(plan);
+	found->uses_index = index != NULL && index->indexid == found->choice->index &&
+		index->indexorderby != NIL;
 	if (found->scan == NULL || found->uses_index)
 		found->scan = scan;
 }
@@ -277,17 +300,20 @@ cost_of(const PlannedStmt *stmt)
 static const char *
 name_of_scan(const Scan *scan)
 {
+	const IndexScan *index = scan != NULL ? index_scan_of((const Plan *) scan) : NULL;
+
 	if (scan == NULL)
 		return "not read";
+	if (index != NULL)
+		return psprintf("%s using %s", IsA(scan, IndexScan) ? "Index Scan" :
+						((const CustomScan *) scan)->methods->CustomName,
+						quote_identifier(get_rel_name(index->indexid)));
 	switch (nodeTag(scan))
 	{
 		case T_SeqScan:
 			return "Seq Scan";
 		case T_SampleScan:
 			return "Sample Scan";
-		case T_IndexScan:
-			return psprintf("Index Scan using %s",
-							quote_identifier(get_rel_name(((const IndexScan *) scan)->indexid)));
 		case T_IndexOnlyScan:
 			return psprintf("Index Only Scan using %s",
 							quote_identifier(get_rel_name(((const IndexOnlyScan *) scan)->indexid)));
