@@ -192,6 +192,28 @@ CODE_RUNNER(dot_u4, 4, (const uint8_t *) j->query)
 CODE_RUNNER(dot_u2, 2, (const uint8_t *) j->query)
 CODE_RUNNER(dot_u8_s8, 8, (const int8_t *) j->query)
 
+/* as many rows at a time as a node has links */
+static void
+run_dot_u4_rows(const Job *j)
+{
+	const uint8_t *row[32];
+	int32_t		dot[32];
+	size_t		bytes = (size_t) j->dim / 2;
+	double		sum = 0;
+
+	for (int r = 0; r < j->nrows; r += 32)
+	{
+		int			n = j->nrows - r < 32 ? j->nrows - r : 32;
+
+		for (int i = 0; i < n; i++)
+			row[i] = (const uint8_t *) j->rows + (size_t) (r + i) * bytes;
+		j->table->dot_u4_rows(j->query, row, n, j->dim, dot);
+		for (int i = 0; i < n; i++)
+			sum += dot[i];
+	}
+	sink += sum;
+}
+
 static void
 run_l2sq_u8_f32(const Job *j)
 {
@@ -387,6 +409,7 @@ static const Bench bench_dot_u4_f32 = {run_dot_u4_f32, 4, 1};
 static const Bench bench_dot_u2_f32 = {run_dot_u2_f32, 2, 1};
 static const Bench bench_dot_u8 = {run_dot_u8, 8, 0};
 static const Bench bench_dot_u4 = {run_dot_u4, 4, 0};
+static const Bench bench_dot_u4_rows = {run_dot_u4_rows, 4, 0};
 static const Bench bench_dot_u2 = {run_dot_u2, 2, 0};
 static const Bench bench_l2sq_u8_f32 = {run_l2sq_u8_f32, 8, 3};
 static const Bench bench_fit_code_f32 = {run_fit_code_f32, 32, 0};
