@@ -123,13 +123,12 @@ am_restore_prices(const AmPrices *saved)
 }
 
 /*
- * am_rows_asked_for
- *		How many rows of the index the query asks for: its LIMIT, and those that
- *		the filter will drop.  0 if that is not known: in a join, or when the
- *		LIMIT is a parameter or that of a cursor.
+ * How many rows of the index the query asks for: its LIMIT, and those that
+ * the filter will drop.  0 if that is not known: in a join, or when the
+ * LIMIT is a parameter or that of a cursor.
  */
-double
-am_rows_asked_for(PlannerInfo *root, IndexPath *path)
+static double
+rows_asked_for(PlannerInfo *root, IndexPath *path)
 {
 	RelOptInfo *rel = path->indexinfo->rel;
 	double		passing = path->path.param_info ? path->path.param_info->ppi_rows : rel->rows;
@@ -143,18 +142,17 @@ am_rows_asked_for(PlannerInfo *root, IndexPath *path)
 }
 
 /*
- * am_expected_cost
- *		What "rows" rows of an index cost, but no more than "most", where a filter
- *		makes it uncertain how many are needed.
+ * What "rows" rows of an index cost, but no more than "most", where a filter
+ * makes it uncertain how many are needed.
  *
  * To find k rows that pass with probability p takes k / p on average, with a
  * standard deviation of sqrt((1 - p) / k) times that; the cost is no straight
  * line, so it is averaged over that distribution: a third each of less, about
  * and more.
  */
-double
-am_expected_cost(PlannerInfo *root, IndexPath *path, double rows, double most,
-				 AmRowsCost cost, const void *shape)
+static double
+expected_cost(PlannerInfo *root, IndexPath *path, double rows, double most,
+			  AmRowsCost cost, const void *shape)
 {
 	double		limit = Max(root->limit_tuples, 1);
 	double		spread = sqrt(Max(1 - limit / Max(rows, 1), 0) / limit);
@@ -166,11 +164,10 @@ am_expected_cost(PlannerInfo *root, IndexPath *path, double rows, double most,
 }
 
 /*
- * am_distance_cost
- *		Cost of the operator for a row: of its vector, wherever that lies.
+ * Cost of the operator for a row: of its vector, wherever that lies.
  */
-double
-am_distance_cost(PlannerInfo *root, IndexPath *path)
+static double
+distance_cost(PlannerInfo *root, IndexPath *path)
 {
 	QualCost	distance;
 
@@ -179,29 +176,77 @@ am_distance_cost(PlannerInfo *root, IndexPath *path)
 }
 
 /*
- * am_exact_cost
- *		Cost of the exact search: every row read, its distance computed and kept
- *		or not.
+ * Cost of the exact search: every row read, its distance computed and kept
+ * or not.
  */
-double
-am_exact_cost(PlannerInfo *root, IndexPath *path)
+static double
+exact_cost(PlannerInfo *root, IndexPath *path)
 {
 	RelOptInfo *rel = path->indexinfo->rel;
 
 	return rel->pages * am_seq_page_cost(rel->reltablespace, rel->pages) +
 		Max(rel->tuples, 1) * (cpu_tuple_cost + rel->baserestrictcost.per_tuple +
-							   am_distance_cost(root, path) + 4 * cpu_operator_cost);
+							   distance_cost(root, path) + 4 * cpu_operator_cost);
 }
 
 /*
- * am_total_for
- *		The total cost that makes the first "rows" of "tuples" cost what they do.
+ * The total cost that makes the first "rows" of "tuples" cost what they do.
  *
  * The server takes the share between start-up and total, but a search that asks
  * for a few rows more may start a wider one, and beyond some number reads all.
  */
-Cost
-am_total_for(double rows, double tuples, Cost startup, Cost cost)
+static Cost
+total_for(double rows, double tuples, Cost startup, Cost cost)
 {
 	return startup + Max(cost - startup, 0) * Max(tuples / Max(rows, 1), 1);
+}
+
+/*
+ * am_never_scan
+ *		Costs of a path that is never to be chosen: as bad as so many disabled nodes.
+ */
+void
+am_never_scan(IndexPath *path, int disabled, Cost *startup, Cost *total)
+{
+	*startup = AM_NEVER;
+	*total = AM_NEVER;
+	path_disable_compat(&path->path, disabled);
+}
+
+/*
+ * am_ordered_cost
+ *		Add the costs of a scan in the order of distance to *startup and *total.
+ */
+void
+am_ordered_cost(PlannerInfo *root, IndexPath *path, const AmOrderedScan *scan, Cost *startup,
+				Cost *total)
+{
+	double		rows = rows_asked_for(root, path) * scan->part;
+	double		all = Max(Max(path->indexinfo->tuples, 1) * scan->part, 1);
+	Cost		cost;
+
+	if (rows == 0)
+		rows = Min(all, scan->most);
+	/* a part of all is what will be asked for: all that there will be */
+	if (root->limit_tuples < 0 && root->tuple_fraction > 0)
+		all = rows;
+
+	cost = expected_cost(root, path, rows, scan->most, scan->rows_cost, scan->shape);
+	/* the executor computes distances that the index has only bounds of */
+	if (scan->recheck)
+		cost += Min(rows, scan->most) * distance_cost(root, path);
+	*total += total_for(rows, all, scan->first, cost);
+	*startup += scan->first;
+	if (scan->complete && rows > scan->most)
+	{
+		*startup += exact_cost(root, path);
+		*total += exact_cost(root, path);
+	}
+
+	/*
+	 * Rows that wait in the executor's queue lose their address in it, of which
+	 * FOR UPDATE makes use: it would lock others.
+	 */
+	if (scan->recheck && root->parse->rowMarks != NIL)
+		am_never_scan(path, 3, startup, total);
 }

@@ -42,11 +42,20 @@ extern void am_restore_prices(const AmPrices *saved);
 /* cost of the first rows of an index, by its shape */
 typedef double (*AmRowsCost) (const void *shape, double rows);
 
-extern double am_rows_asked_for(PlannerInfo *root, IndexPath *path);
-extern double am_expected_cost(PlannerInfo *root, IndexPath *path, double rows, double most,
-							   AmRowsCost cost, const void *shape);
-extern double am_exact_cost(PlannerInfo *root, IndexPath *path);
-extern double am_distance_cost(PlannerInfo *root, IndexPath *path);
-extern Cost am_total_for(double rows, double tuples, Cost startup, Cost cost);
+/* a scan in the order of distance, as its access method sees it */
+typedef struct AmOrderedScan
+{
+	double		part;			/* of the rows that meet the conditions on filter columns */
+	double		most;			/* rows that it visits at most */
+	bool		complete;		/* ending there is not what the user asked for */
+	bool		recheck;		/* distances are lower bounds */
+	Cost		first;			/* until the first row */
+	AmRowsCost	rows_cost;
+	const void *shape;
+} AmOrderedScan;
+
+extern void am_never_scan(IndexPath *path, int disabled, Cost *startup, Cost *total);
+extern void am_ordered_cost(PlannerInfo *root, IndexPath *path, const AmOrderedScan *scan,
+							Cost *startup, Cost *total);
 
 #endif							/* VECEXT_AM_COST_H */

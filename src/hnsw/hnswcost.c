@@ -216,15 +216,6 @@ rows_cost(const void *arg, double rows)
 	return cost + refine_cost(shape, Max(0, wanted - FIRST_REFINED));
 }
 
-/* a plan that is never to be chosen */
-static void
-set_never(IndexPath *path, Cost *startup, Cost *total, int disabled)
-{
-	*startup = AM_NEVER;
-	*total = AM_NEVER;
-	path_disable_compat(&path->path, disabled);
-}
-
 /*
  * hnswcostestimate
  *		amcostestimate.
@@ -238,15 +229,12 @@ hnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_c
 {
 	GenericCosts costs = {0};
 	Shape		shape = {0};
-	double		tuples = Max(path->indexinfo->tuples, 1);
-	double		all;
-	double		most;
-	double		rows;
+	AmOrderedScan scan = {.rows_cost = rows_cost, .shape = &shape};
 
 	if (path->indexorderbys == NIL || am_asks_for_vector(path))
 	{
 		/* rows whose vector is NULL are not in it, and without order it reads all */
-		set_never(path, startup, total, 2);
+		am_never_scan(path, 2, startup, total);
 		*selectivity = 0;
 		*correlation = 0;
 		*pages = 0;
@@ -261,34 +249,14 @@ hnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_c
 	shape.page_cost = am_random_page_cost(path->indexinfo->reltablespace, shape.pages, loop_count);
 
 	shape.part = path->indexclauses == NIL ? 1 : Max(costs.indexSelectivity, 1e-9);
-	most = hnsw_iterative_scan == HNSW_ITERATIVE_OFF ? hnsw_ef_search : hnsw_max_scan_tuples;
-	rows = am_rows_asked_for(root, path) * shape.part;
-	all = Max(tuples * shape.part, 1);
-	if (rows == 0)
-		rows = Min(all, most);
-	/* a part of all is what will be asked for: all that there will be */
-	if (root->limit_tuples < 0 && root->tuple_fraction > 0)
-		all = rows;
-
-	*startup = costs.indexStartupCost + first_cost(&shape);
-	*total = costs.indexStartupCost + am_expected_cost(root, path, rows, most, rows_cost, &shape);
-	/* the executor computes distances that the index has only bounds of */
-	if (shape.recheck)
-		*total += Min(rows, most) * am_distance_cost(root, path);
-	*total = am_total_for(rows, all, *startup, *total);
-
+	scan.part = shape.part;
+	scan.most = hnsw_iterative_scan == HNSW_ITERATIVE_OFF ? hnsw_ef_search : hnsw_max_scan_tuples;
 	/* "off" is a wish for no more than the first batch */
-	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF && rows > most)
-	{
-		*startup += am_exact_cost(root, path);
-		*total += am_exact_cost(root, path);
-	}
-	/*
-	 * Rows that wait in the executor's queue lose their address in it, of which
-	 * FOR UPDATE makes use: it would lock others.
-	 */
-	if (shape.recheck && root->parse->rowMarks != NIL)
-		set_never(path, startup, total, 3);
+	scan.complete = hnsw_iterative_scan != HNSW_ITERATIVE_OFF;
+	scan.recheck = shape.recheck;
+	scan.first = first_cost(&shape);
+	*startup = *total = costs.indexStartupCost;
+	am_ordered_cost(root, path, &scan, startup, total);
 	*selectivity = costs.indexSelectivity;
 	*correlation = 0;
 	*pages = shape.pages;

@@ -206,15 +206,6 @@ rows_cost(const void *arg, double rows)
 		refine_cost(shape, most);
 }
 
-/* a plan that is never to be chosen */
-static void
-set_never(IndexPath *path, Cost *startup, Cost *total, int disabled)
-{
-	*startup = AM_NEVER;
-	*total = AM_NEVER;
-	path_disable_compat(&path->path, disabled);
-}
-
 /*
  * ivfcostestimate
  *		amcostestimate.
@@ -228,15 +219,12 @@ ivfcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_co
 {
 	GenericCosts costs = {0};
 	Shape		shape = {0};
-	double		tuples = Max(path->indexinfo->tuples, 1);
-	double		all;
-	double		most;
-	double		rows;
+	AmOrderedScan scan = {.rows_cost = rows_cost, .shape = &shape};
 
 	if (path->indexorderbys == NIL || am_asks_for_vector(path))
 	{
 		/* rows whose vector is NULL are not in it, and without order it reads all */
-		set_never(path, startup, total, 2);
+		am_never_scan(path, 2, startup, total);
 		*selectivity = 0;
 		*correlation = 0;
 		*pages = 0;
@@ -253,31 +241,14 @@ ivfcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_co
 	shape.part = shape.words > 0 ? Max(costs.indexSelectivity, 1e-9) : 1;
 	shape.probes = first_lists(&shape);
 
-	most = most_rows(&shape);
-	rows = am_rows_asked_for(root, path) * shape.part;
-	all = Max(tuples * shape.part, 1);
-	if (rows == 0)
-		rows = Min(all, most);
-	/* a part of all is what will be asked for: all that there will be */
-	if (root->limit_tuples < 0 && root->tuple_fraction > 0)
-		all = rows;
-
-	*startup = costs.indexStartupCost + first_cost(&shape, 1);
-	*total = costs.indexStartupCost + am_expected_cost(root, path, rows, most, rows_cost, &shape);
-	/* the executor computes distances that the index has only bounds of */
-	if (shape.recheck)
-		*total += Min(rows, most) * am_distance_cost(root, path);
-	*total = am_total_for(rows, all, *startup, *total);
-
+	scan.part = shape.part;
+	scan.most = most_rows(&shape);
 	/* "off" is a wish for no more than the first stage */
-	if (ivf_iterative_scan != IVF_ITERATIVE_OFF && rows > most)
-	{
-		*startup += am_exact_cost(root, path);
-		*total += am_exact_cost(root, path);
-	}
-	/* rows that wait in the executor's queue lose the address that locks need */
-	if (shape.recheck && root->parse->rowMarks != NIL)
-		set_never(path, startup, total, 3);
+	scan.complete = ivf_iterative_scan != IVF_ITERATIVE_OFF;
+	scan.recheck = shape.recheck;
+	scan.first = first_cost(&shape, 1);
+	*startup = *total = costs.indexStartupCost;
+	am_ordered_cost(root, path, &scan, startup, total);
 	*selectivity = costs.indexSelectivity;
 	*correlation = 0;
 	*pages = shape.pages;
