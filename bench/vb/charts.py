@@ -73,8 +73,9 @@ def recall_chart(figures, key, k, clients, figure="qps", ylabel="queries per sec
 
 
 def recall_panels(figures, keys, k=10, clients=1):
-    """One chart with a panel for each data set, for the README."""
-    keys = [key for key in keys if figures.curves(key, k, clients)]
+    """One chart with a panel for each data set that has curves, and not points by chance."""
+    keys = [key for key in keys
+            if any(len(curve) >= 3 for curve in figures.curves(key, k, clients).values())]
     if not keys:
         return None
     columns = min(2, len(keys))
