@@ -70,7 +70,7 @@ def build(bench, method, workers):
     with memory.Sampler(db.one("SELECT pg_backend_pid()")) as sampler:
         seconds = db.timed(method.index_sql(data))
     figures = {"seconds": seconds, "bytes": index_size(db, method, data), "hwm": sampler.hwm,
-               "own": sampler.own, "processes": len(sampler.highest),
+               "own": sampler.own, "cpu": sampler.cpu, "processes": len(sampler.highest),
                "wal_bytes": wal_since(db, wal)}
     for text in db.connection.notices:		# such as: the graph does not fit
         print(f"bench: {method.name}: {text.strip()}", file=sys.stderr)

@@ -1,9 +1,11 @@
-"""Peak memory of a backend and its parallel workers, by sampling /proc.
+"""Peak memory and processor time of a backend and its parallel workers, by sampling /proc.
 
 hwm is the sum of VmHWM, each process at its highest; pages of shared memory that several
 have touched count more than once.  own is the highest sum, at one moment, of memory that
 is only theirs (RssAnon) and of dynamic shared memory (what /dev/shm grew by): what the
-build takes beyond shared_buffers.
+build takes beyond shared_buffers.  cpu is the seconds of processor time of them all, which
+a busy machine changes less than the time on the clock; the last moments of a worker, after
+the last sample that sees it, are missing.
 """
 import os
 import re
@@ -19,6 +21,16 @@ def status(pid):
         return {}
     return {name: int(value) * 1024
             for name, value in re.findall(r"^(VmHWM|RssAnon|RssShmem):\s+(\d+) kB", text, re.M)}
+
+
+def processor(pid):
+    """Seconds, of user and system, that a process has run; 0 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def workers_of(leader):
@@ -41,12 +53,13 @@ def shared_memory():
 
 
 class Sampler:
-    """with Sampler(pid) as s: ... ; then s.hwm, s.own"""
+    """with Sampler(pid) as s: ... ; then s.hwm, s.own, s.cpu"""
 
     def __init__(self, leader, interval=0.02):
         self.leader = leader
         self.interval = interval
         self.highest = {}
+        self.ran = {}
         self.own = 0
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self.work, daemon=True)
@@ -55,11 +68,16 @@ class Sampler:
     def hwm(self):
         return sum(self.highest.values())
 
+    @property
+    def cpu(self):
+        return sum(self.ran.values()) - self.before
+
     def sample(self):
         own = max(0, shared_memory() - self.shared)
         for pid in [self.leader, *workers_of(self.leader)]:
             fields = status(pid)
             self.highest[pid] = max(self.highest.get(pid, 0), fields.get("VmHWM", 0))
+            self.ran[pid] = max(self.ran.get(pid, 0), processor(pid))
             own += fields.get("RssAnon", 0)
         self.own = max(self.own, own)
 
@@ -70,6 +88,7 @@ class Sampler:
 
     def __enter__(self):
         self.shared = shared_memory()
+        self.before = processor(self.leader)
         self.sample()
         self.thread.start()
         return self
@@ -77,3 +96,4 @@ class Sampler:
     def __exit__(self, *error):
         self.stopped.set()
         self.thread.join()
+        self.sample()

@@ -65,7 +65,7 @@ def target_rows(figures, key, k=10):
 def build_rows(figures, key):
     rows = []
     for (method, workers), f in sorted(figures.builds(key).items()):
-        rows.append((method, workers, short(f["seconds"]), short(f["bytes"] / 1e6),
+        rows.append((method, workers, short(f["seconds"]), short(f.get("cpu")), short(f["bytes"] / 1e6),
                      short(f["own"] / 1e6), short(f["hwm"] / 1e6 if "hwm" in f else None)))
     return rows
 
@@ -116,7 +116,7 @@ def filter_rows(figures, key):
 TABLES = (
     ("Speed at equal recall", target_rows,
      ("", "method", "parameter", "q/s", "p50 µs", "p95 µs", "p99 µs", "ratio (min–max)")),
-    ("Builds", build_rows, ("method", "workers", "seconds", "index MB", "own memory MB",
+    ("Builds", build_rows, ("method", "workers", "seconds", "CPU s", "index MB", "own memory MB",
                             "sum of VmHWM MB")),
     ("Writing", write_rows, ("method", "insert ms, p50", "rows/s, 1 client", "rows/s, 2 clients",
                              "kB WAL a row", "2 clients", "after a checkpoint", "VACUUM s", "recall after")),

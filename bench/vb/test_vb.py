@@ -6,6 +6,7 @@ import gzip
 import os
 import struct
 import tempfile
+import time
 import unittest
 from unittest import mock
 
@@ -207,6 +208,11 @@ class Load(Folder):
             sampler.sample()
         self.assertGreater(sampler.own, block.nbytes)
         self.assertGreater(sampler.hwm, block.nbytes)
+        begun = time.process_time()
+        with memory.Sampler(os.getpid()) as sampler:
+            while time.process_time() < begun + 0.2:
+                pass
+        self.assertAlmostEqual(sampler.cpu, 0.2, delta=0.1)
         self.assertEqual(memory.status(1 << 30), {})
 
 
