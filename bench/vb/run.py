@@ -43,6 +43,7 @@ class Profile:
         self.k = [10] if self.quick else [10, 100]
         self.clients_more = args.clients if args.clients is not None else [cores]
         self.clients_more = [c for c in self.clients_more if c > 1]
+        self.clients_of_targets = [] if self.quick and args.clients is None else self.clients_more
         self.workers = args.workers if args.workers is not None else \
             ([cores - 1] if self.quick else list(range(cores)))
         self.selectivities = [0.5, 0.01] if self.quick else [0.5, 0.1, 0.01, 0.001, 0.0001]
@@ -303,7 +304,7 @@ class Run:
             if not chosen:
                 continue
             reached[target] = chosen
-            for clients in [1] if self.profile.quick else [1, *self.profile.clients_more]:
+            for clients in [1, *self.profile.clients_of_targets]:
                 what = self.what("target", [m for m, _ in chosen], k=k, target=target,
                                  values=[v for _, v in chosen], clients=clients)
                 self.cell(what, self.expected_slices(chosen),
