@@ -113,6 +113,7 @@ OBJS = \
 	src/ivfflat/ivfappend.o \
 	src/ivfflat/ivfwrite.o \
 	src/ivfflat/ivfparams.o \
+	src/ivfflat/ivfteam.o \
 	src/ivfflat/ivftrain.o \
 	src/ivfflat/ivfvalues.o \
 	src/ivfflat/ivfcentroids.o \

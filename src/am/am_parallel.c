@@ -3,8 +3,8 @@
  * am_parallel.c
  *	  Parallel workers of a build: what does not depend on the access method.
  *
- * Large memory lies in a segment of its own, made before workers are; where
- * that cannot be had the build is serial.  Everything else is in the parallel
+ * Large memory lies in segments of its own, made before workers are; what cannot
+ * have one is done by the leader alone.  Everything else is in the parallel
  * context's segment.
  *
  *-------------------------------------------------------------------------
@@ -30,40 +30,56 @@
 #define KEY_WAL_USAGE	UINT64CONST(0xA100000000000005)
 #define KEY_BUFFER_USAGE UINT64CONST(0xA100000000000006)
 
+#define LINE			64
+
 /*--- memory --------------------------------------------------------------*/
 
-static void
-release_memory(AmParallel *parallel)
+/*
+ * am_memory_release
+ *		Give up a segment, if there is one; others that have it mapped keep it.
+ */
+void
+am_memory_release(AmMemory *memory)
 {
-	if (parallel->memory != NULL)
-		dsm_detach(parallel->memory);
-	parallel->memory = NULL;
-	if (parallel->owner == NULL)
+	if (memory->seg != NULL)
+		dsm_detach(memory->seg);
+	memory->seg = NULL;
+	if (memory->owner == NULL)
 		return;
-	ResourceOwnerRelease(parallel->owner, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
-	ResourceOwnerRelease(parallel->owner, RESOURCE_RELEASE_LOCKS, false, false);
-	ResourceOwnerRelease(parallel->owner, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
-	ResourceOwnerDelete(parallel->owner);
-	parallel->owner = NULL;
+	ResourceOwnerRelease(memory->owner, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
+	ResourceOwnerRelease(memory->owner, RESOURCE_RELEASE_LOCKS, false, false);
+	ResourceOwnerRelease(memory->owner, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
+	ResourceOwnerDelete(memory->owner);
+	memory->owner = NULL;
 }
 
 /*
- * am_parallel_memory
- *		Get a segment of shared memory; false, with a notice, if there is not
- *		enough.  Before am_parallel_begin().
+ * am_memory_base
+ *		Where a segment begins, aligned to a cache line.
+ */
+void *
+am_memory_base(dsm_segment *seg)
+{
+	return (void *) TYPEALIGN(LINE, dsm_segment_address(seg));
+}
+
+/*
+ * am_memory_get
+ *		Get a segment with room for so many bytes from am_memory_base() on; false,
+ *		with a notice that "what" is done without workers, if there is not enough.
  */
 bool
-am_parallel_memory(AmParallel *parallel, Size size, const char *am)
+am_memory_get(AmMemory *memory, Size size, const char *what)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner old = CurrentResourceOwner;
 	dsm_segment *volatile seg = NULL;
 
-	parallel->owner = ResourceOwnerCreate(CurrentResourceOwner, "index build");
-	CurrentResourceOwner = parallel->owner;
+	memory->owner = ResourceOwnerCreate(CurrentResourceOwner, "index build");
+	CurrentResourceOwner = memory->owner;
 	PG_TRY();
 	{
-		seg = dsm_create(size, DSM_CREATE_NULL_IF_MAXSEGMENTS);
+		seg = dsm_create(add_size(size, LINE), DSM_CREATE_NULL_IF_MAXSEGMENTS);
 	}
 	PG_CATCH();
 	{
@@ -77,16 +93,16 @@ am_parallel_memory(AmParallel *parallel, Size size, const char *am)
 			PG_RE_THROW();
 		FlushErrorState();
 		ereport(NOTICE,
-				(errmsg("%s index is built without parallel workers", am),
+				(errmsg("%s without parallel workers", what),
 				 errdetail("It needs %zu MB of shared memory: %s.", size >> 20, error->message),
 				 errhint("Make shared memory larger; on Linux that is /dev/shm.")));
 		FreeErrorData(error);
 	}
 	PG_END_TRY();
 	CurrentResourceOwner = old;
-	parallel->memory = seg;
+	memory->seg = seg;
 	if (seg == NULL)
-		release_memory(parallel);
+		am_memory_release(memory);
 	return seg != NULL;
 }
 
@@ -154,7 +170,6 @@ am_parallel_begin(AmParallel *parallel, Relation heap, IndexInfo *info, const ch
 	if (pcxt->seg == NULL)
 	{
 		end_context(parallel);
-		release_memory(parallel);
 		return false;
 	}
 
@@ -202,7 +217,6 @@ void
 am_parallel_end(AmParallel *parallel)
 {
 	end_context(parallel);
-	release_memory(parallel);
 }
 
 /*--- a worker ------------------------------------------------------------*/

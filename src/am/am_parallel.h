@@ -35,12 +35,19 @@ typedef struct AmParallel
 	ParallelTableScanDesc scan;
 	WalUsage   *wal_usage;
 	BufferUsage *buffer_usage;
-	dsm_segment *memory;		/* beside the context's own, or NULL */
-	ResourceOwner owner;		/* of memory */
 } AmParallel;
 
+/* shared memory beside the parallel context's own */
+typedef struct AmMemory
+{
+	dsm_segment *seg;			/* NULL: none */
+	ResourceOwner owner;
+} AmMemory;
+
 /* leader */
-extern bool am_parallel_memory(AmParallel *parallel, Size size, const char *am);
+extern bool am_memory_get(AmMemory *memory, Size size, const char *what);
+extern void am_memory_release(AmMemory *memory);
+extern void *am_memory_base(dsm_segment *seg);
 extern bool am_parallel_begin(AmParallel *parallel, Relation heap, IndexInfo *info,
 							  const char *function, int workers, AmChunk *chunks, int nchunks);
 extern void am_parallel_launch(AmParallel *parallel);

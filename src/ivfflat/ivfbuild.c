@@ -3,7 +3,8 @@
  * ivfbuild.c
  *	  Building an index (README.md, "Build").
  *
- *	1. train	model and centroids from a sample (ivftrain.c)
+ *	1. train	model and centroids from a sample, by all participants
+ *				(ivftrain.c, ivfteam.c)
  *	2. assign	every row to its list, by all participants at once, into files
  *				(ivfassign.c, ivfparallel.c, ivfbuckets.c)
  *	3. write	lists, by all participants; then the directory, then the metapage
@@ -198,6 +199,8 @@ init_shared(IvfBuild *build)
 	pg_atomic_init_u32(&shared->next_bucket, 0);
 	pg_atomic_init_u64(&shared->rows_written, 0);
 	shared->participants = 1;
+	shared->training = DSM_HANDLE_INVALID;
+	ivf_team_init(&shared->team);
 	BarrierInit(&shared->barrier, 0);
 }
 
@@ -235,12 +238,13 @@ ivf_participate(IvfBuild *build, struct TableScanDescData *scan, int phase)
 static void
 run_serially(IvfBuild *build)
 {
-	void	   *memory = MemoryContextAllocHuge(build->context, add_size(ivf_share_size(build), 64));
+	Size		size = ivf_share_size(build, build->centroids.nlists);
+	void	   *memory = MemoryContextAllocHuge(build->context, add_size(size, 64));
 
 	memory = (void *) TYPEALIGN(64, memory);
 	ivf_share(build, memory);
 	ivf_attach(build, memory);
-	MemoryContextReset(build->train_context);
+	ivf_parallel_trained(build);
 	build->shared->memory = build->sort_memory;
 	ivf_buckets_choose(build, 1);
 	build->records = MemoryContextAllocHuge(build->context,
@@ -249,26 +253,18 @@ run_serially(IvfBuild *build)
 	ivf_participate(build, NULL, BarrierAttach(&build->shared->barrier));
 }
 
-/* every row to its list, and to its page; what participants share, if there are several */
-static IvfLeader *
+/* every row to its list, and to its page */
+static void
 run(IvfBuild *build)
 {
-	int			workers = build_workers_compat(build->heap, build->rel, build->info);
-	Size		centroids = ivf_share_size(build);
-	IvfLeader  *leader = NULL;
+	Size		centroids = ivf_share_size(build, build->centroids.nlists);
 
 	build->sort_memory = (int)
 		(Max(build->limit - Min(centroids, build->limit / 2), 64 * 1024) / 1024);
-	if (workers > 0)
-		leader = ivf_parallel_begin(build, workers);
-	if (leader == NULL)
-	{
+	if (build->parallel)
+		ivf_parallel_run(build);
+	else
 		run_serially(build);
-		return NULL;
-	}
-	MemoryContextReset(build->train_context);
-	ivf_parallel_run(leader, build);
-	return leader;
 }
 
 /*
@@ -284,22 +280,21 @@ ivfbuild(Relation heap, Relation rel, IndexInfo *info)
 	IndexBuildResult *result = palloc0(sizeof(IndexBuildResult));
 	QuantConfig config;
 	IvfBuild   *build = begin_build(heap, rel, info, &config);
-	IvfLeader  *leader;
 
-	ivf_train(build, &config);
 	init_shared(build);
+	build->workers = build_workers_compat(heap, rel, info);
+	ivf_train(build, &config);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_ASSIGN);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) build->table_rows);
 	write_first(build, MAIN_FORKNUM);
-	leader = run(build);
+	run(build);
 
 	result->heap_tuples = (double) pg_atomic_read_u64(&build->shared->heap_rows);
 	result->index_tuples = (double) pg_atomic_read_u64(&build->shared->rows_indexed);
 	info->ii_BrokenHotChain |= pg_atomic_read_u32(&build->shared->broken_hot_chain) != 0;
 	build->table_rows = result->index_tuples;
 	write_last(build, MAIN_FORKNUM);
-	if (leader != NULL)
-		ivf_parallel_end(leader);
+	ivf_parallel_end(build);
 	MemoryContextDelete(build->context);
 	return result;
 }

@@ -9,6 +9,7 @@
  *	ivfcentroids.c	centroids from a table
  *	ivfassign.c		rows to lists: a participant's part of the table scan
  *	ivfshare.c		centroids in one piece of memory
+ *	ivfteam.c		training by all participants
  *	ivfparallel.c	starting and ending parallel workers
  *	ivfbuckets.c	rows in temporary files by list, and lists from them
  *	ivfsorted.c		a list as it is written; maintenance: rows as its sort returns them
@@ -29,16 +30,31 @@
 #include "port/atomics.h"
 #include "storage/barrier.h"
 #include "storage/buffile.h"
+#include "storage/condition_variable.h"
 #include "storage/dsm.h"
 #include "storage/sharedfileset.h"
+#include "storage/spin.h"
 #include "utils/tuplesort.h"
 
 /* ids: lists from 1 on, then that of the undefined, then the directory's */
 #define IVF_FIRST_ID	1
 
+/* training (ivfteam.c): the task whose pieces participants take */
+typedef struct IvfTeam
+{
+	slock_t		mutex;			/* of all that follows */
+	ClusterTask task;
+	int			next;			/* piece to be taken */
+	int			done;
+	bool		ended;			/* the centroids are there */
+	uint32		by_workers;		/* pieces that the leader has not done */
+	ConditionVariable posted;	/* a task, or the end */
+	ConditionVariable finished; /* the last piece of a task */
+} IvfTeam;
+
 /*
- * What participants do, by phase of their barrier.  One that comes late takes
- * part from the phase that it finds on.
+ * What participants do after training, by phase of their barrier.  One that
+ * comes late takes part from the phase that it finds on.
  */
 #define IVF_PART_ASSIGN	0		/* rows of the table into buckets */
 #define IVF_PART_WRITE	1		/* buckets into lists */
@@ -53,7 +69,9 @@ typedef struct IvfBuildShared
 	int			memory;			/* kB for the rows of a participant */
 	int			participants;	/* at most */
 	int			nbuckets;
+	dsm_handle	training;		/* the area of k-means; DSM_HANDLE_INVALID: not shared */
 	dsm_handle	centroids;		/* ivfshare.c */
+	IvfTeam		team;
 	pg_atomic_uint64 rows_done;
 	pg_atomic_uint64 rows_indexed;
 	pg_atomic_uint64 heap_rows;
@@ -77,6 +95,8 @@ typedef struct IvfCentroids
 	struct varlena **values;
 } IvfCentroids;
 
+typedef struct IvfLeader IvfLeader;
+
 /* a participant's view; the serial build has one participant */
 typedef struct IvfBuild
 {
@@ -86,6 +106,8 @@ typedef struct IvfBuild
 	IvfBuildShared *shared;
 	bool		leader;
 	bool		parallel;		/* there are other participants */
+	int			workers;		/* to be started */
+	IvfLeader  *lead;			/* ivfparallel.c: of the leader, if it wants workers */
 	int			participant;	/* 0 is the leader */
 	IvfIndex	index;			/* parameters, model and shapes only */
 	IvfCentroids centroids;
@@ -177,6 +199,13 @@ extern void ivf_train(IvfBuild *build, const QuantConfig *config);
 extern void ivf_build_tick(void);
 extern void ivf_one_list(IvfBuild *build, const QuantConfig *config);
 
+/* ivfteam.c */
+extern void ivf_team_init(IvfTeam *team);
+extern void ivf_team_share(void *context, ClusterArea *area, const ClusterTask *posted);
+extern void ivf_team_end(IvfTeam *team);
+extern bool ivf_team_ended(IvfTeam *team);
+extern void ivf_team_work(IvfTeam *team, ClusterArea *area);
+
 /* ivfvalues.c */
 extern int	ivf_cluster_values(IvfBuild *build, struct varlena **rows, int nrows, int lists,
 							   struct varlena **values);
@@ -185,7 +214,7 @@ extern int	ivf_cluster_values(IvfBuild *build, struct varlena **rows, int nrows,
 extern int	ivf_read_centroids(IvfBuild *build, const char *table, struct varlena ***values);
 
 /* ivfshare.c */
-extern Size ivf_share_size(const IvfBuild *build);
+extern Size ivf_share_size(const IvfBuild *build, int nlists);
 extern void ivf_share(const IvfBuild *build, void *memory);
 extern void ivf_attach(IvfBuild *build, void *memory);
 
@@ -206,10 +235,10 @@ extern void ivf_buckets_write(IvfBuild *build, ForkNumber fork);
 extern void ivf_participate(IvfBuild *build, struct TableScanDescData *scan, int phase);
 
 /* ivfparallel.c */
-typedef struct IvfLeader IvfLeader;
-
-extern IvfLeader *ivf_parallel_begin(IvfBuild *build, int workers);
-extern void ivf_parallel_run(IvfLeader *leader, IvfBuild *build);
-extern void ivf_parallel_end(IvfLeader *leader);
+extern void *ivf_parallel_memory(IvfBuild *build, Size size);
+extern void ivf_parallel_begin(IvfBuild *build, int lists);
+extern void ivf_parallel_trained(IvfBuild *build);
+extern void ivf_parallel_run(IvfBuild *build);
+extern void ivf_parallel_end(IvfBuild *build);
 
 #endif							/* VECEXT_IVFBUILD_H */

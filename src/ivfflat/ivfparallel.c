@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * ivfparallel.c
- *	  Parallel workers of a build: each places rows of its part of the table, and
- *	  writes its part of the lists, as the leader does.
+ *	  Parallel workers of a build: each takes part in training, places rows of its
+ *	  part of the table, and writes its part of the lists, as the leader does.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,63 +22,105 @@
 struct IvfLeader
 {
 	AmParallel	parallel;
+	AmMemory	training;		/* until centroids are made */
+	AmMemory	centroids;
+	int			phase;			/* of the barrier, when the leader attached to it */
 };
 
 extern VEC_EXPORT void vecext_ivf_build_worker(dsm_segment *seg, shm_toc *toc);
 
-static void *
-memory_base(dsm_segment *seg)
+/*
+ * ivf_parallel_memory
+ *		Memory for training that workers will see; NULL if there will be none, or
+ *		no shared memory: then the leader trains alone.
+ */
+void *
+ivf_parallel_memory(IvfBuild *build, Size size)
 {
-	return (void *) TYPEALIGN(64, dsm_segment_address(seg));
+	if (build->workers == 0)
+		return NULL;
+	build->lead = MemoryContextAllocZero(build->context, sizeof(IvfLeader));
+	if (!am_memory_get(&build->lead->training, size, "ivfflat index is trained"))
+		return NULL;
+	build->shared->training = dsm_segment_handle(build->lead->training.seg);
+	return am_memory_base(build->lead->training.seg);
 }
 
 /*
  * ivf_parallel_begin
- *		Get memory and a parallel context; NULL if either cannot be had, with
- *		nothing changed.  The centroids move to shared memory.
+ *		Start the workers that are wanted; "lists" is how many there are at most.
+ *
+ * Sets build->parallel, and moves what is shared to shared memory, unless there
+ * is none for it: then the build is the leader's alone.  The model is there.
  */
-IvfLeader *
-ivf_parallel_begin(IvfBuild *build, int workers)
+void
+ivf_parallel_begin(IvfBuild *build, int lists)
 {
-	IvfLeader  *leader = palloc0(sizeof(IvfLeader));
 	const QuantModel *model = build->index.model;
 	AmChunk		chunks[] = {
 		{KEY_SHARED, build->shared, sizeof(IvfBuildShared), NULL},
 		{KEY_MODEL, model, model ? model->size : 0, NULL},
-		{KEY_RECORDS, NULL, mul_size(sizeof(IvfListRecord), build->centroids.nlists + 1), NULL},
+		{KEY_RECORDS, NULL, mul_size(sizeof(IvfListRecord), (Size) lists + 1), NULL},
 	};
+	IvfLeader  *lead = build->lead;
 
-	if (!am_parallel_memory(&leader->parallel, add_size(ivf_share_size(build), 64), "ivfflat"))
-		return NULL;
-	ivf_share(build, memory_base(leader->parallel.memory));
-	build->shared->centroids = dsm_segment_handle(leader->parallel.memory);
-	build->shared->memory = (int) Max(build->sort_memory / (workers + 1), 64);
-	build->shared->participants = workers + 1;
-	ivf_buckets_choose(build, workers + 1);
-	if (!am_parallel_begin(&leader->parallel, build->heap, build->info,
-						   "vecext_ivf_build_worker", workers, chunks, lengthof(chunks)))
-		return NULL;
+	if (build->workers == 0)
+		return;
+	if (lead == NULL)
+		lead = build->lead = MemoryContextAllocZero(build->context, sizeof(IvfLeader));
+	if (!am_memory_get(&lead->centroids, ivf_share_size(build, lists), "ivfflat index is built"))
+		return;
+	build->shared->centroids = dsm_segment_handle(lead->centroids.seg);
+	build->shared->participants = build->workers + 1;
+	if (!am_parallel_begin(&lead->parallel, build->heap, build->info,
+						   "vecext_ivf_build_worker", build->workers, chunks, lengthof(chunks)))
+	{
+		build->shared->participants = 1;
+		return;
+	}
 	build->shared = chunks[0].stored;
 	build->records = chunks[2].stored;
 	build->parallel = true;
-	SharedFileSetInit(&build->shared->files, leader->parallel.pcxt->seg);
-	ivf_attach(build, memory_base(leader->parallel.memory));
-	return leader;
+	SharedFileSetInit(&build->shared->files, lead->parallel.pcxt->seg);
+
+	/* before any worker: without the leader no phase may end */
+	lead->phase = BarrierAttach(&build->shared->barrier);
+	am_parallel_launch(&lead->parallel);
+}
+
+/*
+ * ivf_parallel_trained
+ *		Free what was needed until centroids were made and copied.
+ */
+void
+ivf_parallel_trained(IvfBuild *build)
+{
+	MemoryContextReset(build->train_context);
+	if (build->lead != NULL)
+		am_memory_release(&build->lead->training);
 }
 
 /*
  * ivf_parallel_run
- *		Place all rows and write their lists, as one of the participants.
+ *		Publish the centroids, place all rows and write their lists, as one of the
+ *		participants.
  */
 void
-ivf_parallel_run(IvfLeader *leader, IvfBuild *build)
+ivf_parallel_run(IvfBuild *build)
 {
-	/* before any worker: without the leader no phase may end */
-	int			phase = BarrierAttach(&build->shared->barrier);
+	IvfLeader  *lead = build->lead;
+	IvfBuildShared *shared = build->shared;
+	void	   *memory = am_memory_base(lead->centroids.seg);
 
-	am_parallel_launch(&leader->parallel);
-	ivf_participate(build, table_beginscan_parallel(build->heap, leader->parallel.scan), phase);
-	am_parallel_wait(&leader->parallel);
+	ivf_share(build, memory);
+	ivf_attach(build, memory);
+	ivf_parallel_trained(build);
+	shared->memory = Max(build->sort_memory / shared->participants, 64);
+	ivf_buckets_choose(build, shared->participants);
+	ivf_team_end(&shared->team);
+	ivf_participate(build, table_beginscan_parallel(build->heap, lead->parallel.scan),
+					lead->phase);
+	am_parallel_wait(&lead->parallel);
 }
 
 /*
@@ -86,9 +128,42 @@ ivf_parallel_run(IvfLeader *leader, IvfBuild *build)
  *		Free what the build shared; build->shared is gone afterwards.
  */
 void
-ivf_parallel_end(IvfLeader *leader)
+ivf_parallel_end(IvfBuild *build)
 {
-	am_parallel_end(&leader->parallel);
+	if (build->lead == NULL)
+		return;
+	if (build->parallel)
+		am_parallel_end(&build->lead->parallel);
+	am_memory_release(&build->lead->training);
+	am_memory_release(&build->lead->centroids);
+}
+
+/*--- a worker ------------------------------------------------------------*/
+
+static void
+no_segment(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("could not map dynamic shared memory segment")));
+}
+
+/* take part in training, or wait for its end */
+static void
+train(IvfBuildShared *shared)
+{
+	dsm_segment *seg = NULL;
+
+	if (shared->training != DSM_HANDLE_INVALID && !ivf_team_ended(&shared->team))
+	{
+		/* it is gone at the end of training, which may come any time */
+		seg = dsm_attach(shared->training);
+		if (seg == NULL && !ivf_team_ended(&shared->team))
+			no_segment();
+	}
+	ivf_team_work(&shared->team, seg != NULL ? am_memory_base(seg) : NULL);
+	if (seg != NULL)
+		dsm_detach(seg);
 }
 
 /*
@@ -105,9 +180,7 @@ vecext_ivf_build_worker(dsm_segment *seg, shm_toc *toc)
 	AmWorker	worker;
 
 	if (memory == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("could not map dynamic shared memory segment")));
+		no_segment();
 	SharedFileSetAttach(&shared->files, seg);
 	am_worker_begin(&worker, toc, shared->heap, shared->rel, shared->concurrent);
 	build->context = AllocSetContextCreate(CurrentMemoryContext, "ivfflat build",
@@ -125,8 +198,9 @@ vecext_ivf_build_worker(dsm_segment *seg, shm_toc *toc)
 	ivf_finish_params(&build->index);
 	if (model != NULL)
 		ivf_set_model(&build->index, model, build->context);
-	ivf_attach(build, memory_base(memory));
 
+	train(shared);
+	ivf_attach(build, am_memory_base(memory));
 	ivf_participate(build, worker.scan, BarrierAttach(&shared->barrier));
 	am_worker_end(&worker, toc);
 	MemoryContextDelete(build->context);

@@ -37,24 +37,23 @@ small_config(const IvfBuild *build, int nlists)
 
 /*
  * ivf_share_size
- *		Bytes that the centroids of a build take.
+ *		Bytes that so many centroids of a build take, or more than they do.
  */
 Size
-ivf_share_size(const IvfBuild *build)
+ivf_share_size(const IvfBuild *build, int nlists)
 {
 	const IvfCentroids *c = &build->centroids;
 	Size		size = TYPEALIGN(LINE, sizeof(Head));
 
-	if (c->area != NULL)
+	if (build->index.params.space == IVF_SPACE_FLOAT)
 	{
-		ClusterConfig config = small_config(build, c->nlists);
+		ClusterConfig config = small_config(build, nlists);
 
 		size = add_size(size, TYPEALIGN(LINE, cluster_area_size(&config)));
-	}
-	if (c->centers != NULL)
 		size = add_size(size, TYPEALIGN(LINE, mul_size(sizeof(float) * build->index.params.dim,
-													   c->nlists)));
-	for (int i = 0; c->values != NULL && i < c->nlists; i++)
+													   nlists)));
+	}
+	for (int i = 0; c->values != NULL && i < nlists; i++)
 		size = add_size(size, MAXALIGN(VARSIZE(c->values[i])));
 	return size;
 }

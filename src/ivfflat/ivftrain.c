@@ -215,9 +215,12 @@ train_floats(IvfBuild *build, const QuantConfig *quant_config)
 	ClusterRun	run = {.tick = ivf_build_tick};
 	AmSample	sample = new_sample(build, config.rows);
 	Rows		rows = {.index = &build->index};
+	void	   *memory;
 
 	c->area_size = cluster_area_size(&config);
-	c->area = cluster_area_init(get_memory(build, c->area_size), &config);
+	memory = ivf_parallel_memory(build, c->area_size);
+	c->area = cluster_area_init(memory != NULL ? memory : get_memory(build, c->area_size),
+								&config);
 	rows.floats = cluster_sample(c->area);
 	sample.store = store_row;
 	sample.context = &rows;
@@ -225,6 +228,12 @@ train_floats(IvfBuild *build, const QuantConfig *quant_config)
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, IVF_PHASE_TRAIN);
 	train_model(build, quant_config, rows.floats, sample.nrows);
+	ivf_parallel_begin(build, lists);
+	if (build->parallel && memory != NULL)
+	{
+		run.share = ivf_team_share;
+		run.share_context = &build->shared->team;
+	}
 	c->nlists = sample.nrows > 0 ? cluster_train(c->area, sample.nrows, &run) : 0;
 	if (build->index.params.lists > 0)
 		report_little_data(c->nlists, wanted_lists(build));
@@ -308,7 +317,7 @@ adopt(IvfBuild *build, const QuantConfig *config, const char *table)
 
 /*
  * ivf_train
- *		Sample the table, and make model and centroids.
+ *		Sample the table, and make model and centroids; workers are started.
  *
  * Raises 54000 if maintenance_work_mem is too small for the lists asked for.
  */
@@ -330,4 +339,6 @@ ivf_train(IvfBuild *build, const QuantConfig *config)
 		train_values(build, value_bytes);
 	if (build->centroids.nlists == 0)
 		ivf_one_list(build, config);
+	if (table != NULL || build->index.params.space != IVF_SPACE_FLOAT)
+		ivf_parallel_begin(build, build->centroids.nlists);
 }
