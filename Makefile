@@ -39,6 +39,7 @@ OBJS = \
 	src/cluster/tasks.o \
 	src/cluster/train.o \
 	src/cluster/place.o \
+	src/cluster/reach.o \
 	src/graph/graph.o \
 	src/graph/find.o \
 	src/graph/build.o \

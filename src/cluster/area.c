@@ -11,6 +11,7 @@
 #include "cluster/cluster_private.h"
 
 #define MAX_DIM			16000
+#define DEFAULT_PASSES	6
 
 static size_t
 align_up(size_t n)
@@ -91,7 +92,7 @@ set_head(ClusterArea *area, const ClusterConfig *config)
 	area->max_slots = panels_up(config->lists + (VEC_PANEL - 1) * area->max_groups) +
 		panels_up(area->max_groups) + VEC_PANEL;
 	area->spherical = config->spherical;
-	area->passes = config->passes == 0 ? 2 : config->passes < 0 ? 0 : config->passes;
+	area->passes = config->passes == 0 ? DEFAULT_PASSES : config->passes < 0 ? 0 : config->passes;
 	area->reach_wanted = config->reach;
 	area->balance = config->balance == 0 ? 4 : config->balance;
 	area->scale = 1;

@@ -16,6 +16,10 @@
 #define PIECE_ROWS		256
 #define PIECE_LISTS		16
 
+/* groups that a row may be compared with; rows that are sorted by them at once */
+#define MAX_REACH		32
+#define MAX_REACH_ROWS	2048
+
 /* k-means of this few take care to start far apart */
 #define FEW_LISTS		16
 
@@ -58,7 +62,7 @@ struct ClusterArea
 	int32_t		nrows;
 	int32_t		groups;
 	int32_t		reach;
-	int32_t		whole;			/* this pass compares with all lists */
+	int32_t		nnear;			/* groups kept as near to each */
 	int32_t		coarse_slot;	/* first of the groups' own */
 	int32_t		split_slot;		/* the panel for splitting */
 	int32_t		found;			/* real lists, at the end */
@@ -112,7 +116,7 @@ typedef struct View
 	int32_t    *group_row;		/* by group: first place in "order"; and one more */
 	int32_t    *group_slot;		/* by group: first slot; and one more */
 	int32_t    *group_list;		/* by group: first list of the start; and one more */
-	int32_t    *near;			/* by group: "reach" groups, nearest first */
+	int32_t    *near;			/* by group: "nnear" groups, nearest first */
 	uint64_t   *sorted;			/* by list: scratch for sorting */
 	uint8_t    *stuck;			/* by list: all rows equal, cannot be split */
 } View;
@@ -157,6 +161,12 @@ extern void point_nearest(const View *view, const int32_t *rows, int n, const Sp
 						  int nspans);
 extern void floats_nearest(const View *view, const float *const *rows, int n,
 						   const Span *spans, int nspans, float *score, int32_t *slot);
+
+/* reach.c: among the groups near a row */
+extern size_t reach_size(const ClusterArea *area, int n);
+extern void reach_nearest(const View *view, const float *const *rows, const int32_t *home, int n,
+						  float *score, int32_t *slot, void *scratch);
+extern void reach_other(const View *view, int32_t row);
 
 /* local.c: k-means inside one process */
 extern void local_kmeans(const View *view, const int32_t *rows, int n, int32_t *member,

@@ -5,8 +5,6 @@
  *
  *-------------------------------------------------------------------------
  */
-#include <string.h>
-
 #include "cluster/cluster_private.h"
 
 static size_t
@@ -15,26 +13,42 @@ align_up(size_t n)
 	return (n + 63) / 64 * 64;
 }
 
+/* rows placed at once; where they must be scaled first, a block */
+static int
+rows_at_once(const ClusterArea *area, int nrows)
+{
+	int			most = area->scale != 1 ? ROW_BLOCK : MAX_REACH_ROWS;
+
+	return nrows < most ? nrows : most;
+}
+
+/* what place_rows() needs beside the rows: for each row four words, and scratch */
+static size_t
+row_bytes(int n)
+{
+	return align_up((size_t) n * sizeof(float *)) + 3 * align_up((size_t) n * sizeof(int32_t));
+}
+
 /*
  * cluster_place_size
- *		Bytes of scratch to place nrows rows at once.
+ *		Bytes of scratch, aligned to 64, to place nrows rows at once.
  */
 size_t
 cluster_place_size(const ClusterArea *area, int nrows)
 {
-	return align_up((size_t) nrows * 2 * sizeof(int32_t)) +
-		align_up((size_t) (area->max_groups + 2) * sizeof(int32_t)) +
-		(size_t) ROW_BLOCK * (size_t) area->dim * sizeof(float);
+	int			n = rows_at_once(area, nrows);
+	size_t		copies = area->scale != 1 ? (size_t) n * (size_t) area->dim * sizeof(float) : 0;
+
+	return row_bytes(n) + align_up(reach_size(area, n)) + copies;
 }
 
 /* rows as the area knows them: in its scale */
 static void
-take_rows(const View *view, const float *const *rows, const int32_t *which, int n,
-		  float *copy, const float **taken)
+take_rows(const View *view, const float *const *rows, int n, float *copy, const float **taken)
 {
 	for (int i = 0; i < n; i++)
 	{
-		taken[i] = rows[which ? which[i] : i];
+		taken[i] = rows[i];
 		if (view->area->scale != 1)
 		{
 			float	   *x = copy + (size_t) i * (size_t) view->dim;
@@ -46,50 +60,39 @@ take_rows(const View *view, const float *const *rows, const int32_t *which, int 
 	}
 }
 
-/* the lists near a group, for n rows in it */
+/* as many rows as rows_at_once() says */
 static void
-place_group(const View *view, int g, const float *const *rows, const int32_t *which, int n,
-			int32_t *list, float *copy)
+place_rows(const View *view, const float *const *rows, int n, int32_t *list, char *scratch)
 {
-	const int32_t *near = view->near + (size_t) g * (size_t) view->area->reach;
-	Span		all = {0, view->area->coarse_slot};
-	Span		spans[ROW_BLOCK];
-	int			nspans = 0;
+	const ClusterArea *area = view->area;
+	Span		coarse = {area->coarse_slot, area->split_slot - area->coarse_slot};
+	const float **taken = (const float **) (void *) scratch;
+	int32_t    *home = (int32_t *) (void *) (scratch + align_up((size_t) n * sizeof(float *)));
+	int32_t    *slot = home + align_up((size_t) n * sizeof(int32_t)) / sizeof(int32_t);
+	float	   *score = (float *) (void *) (slot + align_up((size_t) n * sizeof(int32_t)) /
+											sizeof(int32_t));
+	char	   *rest = scratch + row_bytes(n);
 
-	for (int j = 0; j < view->area->reach; j++)
+	take_rows(view, rows, n, (float *) (void *) (rest + align_up(reach_size(area, n))), taken);
+	if (area->reach < area->groups)
 	{
-		int			begin = view->group_slot[near[j]];
-		int			end = view->group_slot[near[j] + 1];
-
-		if (begin < end)
-			spans[nspans++] = (Span) {begin, end - begin};
+		for (int i = 0; i < n; i += ROW_BLOCK)
+			floats_nearest(view, taken + i, n - i < ROW_BLOCK ? n - i : ROW_BLOCK, &coarse, 1,
+						   score + i, home + i);
+		for (int i = 0; i < n; i++)
+			home[i] = home[i] < 0 ? 0 : home[i] - area->coarse_slot;
 	}
-
-	for (int i = 0; i < n; i += ROW_BLOCK)
-	{
-		int			m = n - i < ROW_BLOCK ? n - i : ROW_BLOCK;
-		const float *x[ROW_BLOCK];
-		float		score[ROW_BLOCK];
-		int32_t		slot[ROW_BLOCK];
-
-		take_rows(view, rows, which ? which + i : NULL, m, copy, x);
-		floats_nearest(view, x, m, spans, nspans, score, slot);
-		for (int j = 0; j < m; j++)
-		{
-			/* spans without lists, or sums that overflowed */
-			if (slot[j] < 0)
-				floats_nearest(view, x + j, 1, &all, 1, score + j, slot + j);
-			list[which ? which[i + j] : i + j] = slot[j] < 0 ? 0 : view->slot_id[slot[j]];
-		}
-	}
+	reach_nearest(view, taken, home, n, score, slot, rest);
+	for (int i = 0; i < n; i++)
+		list[i] = slot[i] < 0 ? 0 : view->slot_id[slot[i]];
 }
 
 /*
  * cluster_place
  *		The nearest list of each of nrows rows of dim floats, of any length if
- *		the training was spherical.
+ *		the training was spherical; scratch has cluster_place_size() bytes.
  *
- * Looks at the groups near a row's own, as passes do, so it may miss a list
+ * Looks at the groups nearest to a row, as passes do, so it may miss a list
  * that is nearer.  Thousands of rows at once are best.  The area is only read:
  * any number of processes may do this at once.
  */
@@ -98,46 +101,8 @@ cluster_place(const ClusterArea *area, const float *const *rows, int nrows, int3
 			  void *scratch)
 {
 	View		view = cluster_view(area, NULL);
-	int32_t    *group = scratch;
-	int32_t    *order = group + nrows;
-	int32_t    *start = (int32_t *) (void *) ((char *) scratch +
-											  align_up((size_t) nrows * 2 * sizeof(int32_t)));
-	float	   *copy = (float *) (void *) ((char *) start +
-										   align_up((size_t) (area->max_groups + 2) * sizeof(int32_t)));
-	Span		coarse = {area->coarse_slot, area->split_slot - area->coarse_slot};
-	int			begin = 0;
+	int			most = rows_at_once(area, nrows);
 
-	if (view.groups == 1)
-	{
-		for (int i = 0; i < nrows; i += ROW_BLOCK)
-			place_group(&view, 0, rows + i, NULL, nrows - i < ROW_BLOCK ? nrows - i : ROW_BLOCK,
-						list + i, copy);
-		return;
-	}
-
-	memset(start, 0, (size_t) (view.groups + 1) * sizeof(int32_t));
-	for (int i = 0; i < nrows; i += ROW_BLOCK)
-	{
-		int			m = nrows - i < ROW_BLOCK ? nrows - i : ROW_BLOCK;
-		const float *x[ROW_BLOCK];
-		float		score[ROW_BLOCK];
-
-		take_rows(&view, rows + i, NULL, m, copy, x);
-		floats_nearest(&view, x, m, &coarse, 1, score, group + i);
-		for (int j = i; j < i + m; j++)
-		{
-			group[j] = group[j] < 0 ? 0 : group[j] - area->coarse_slot;
-			start[group[j] + 1]++;
-		}
-	}
-	for (int g = 0; g < view.groups; g++)
-		start[g + 1] += start[g];
-	for (int i = 0; i < nrows; i++)
-		order[start[group[i]]++] = i;
-	for (int g = 0; g < view.groups; g++)
-	{
-		if (start[g] > begin)
-			place_group(&view, g, rows, order + begin, start[g] - begin, list, copy);
-		begin = start[g];
-	}
+	for (int i = 0; i < nrows; i += most)
+		place_rows(&view, rows + i, nrows - i < most ? nrows - i : most, list + i, scratch);
 }

@@ -20,6 +20,9 @@
 /* rows a list that its group's k-means looks at; more make no better start */
 #define SPLIT_ROWS		256
 
+/* what reach_size() is at most for the rows of a piece */
+#define FINE_SCRATCH	(2 * PIECE_ROWS * MAX_REACH * 2 + 1024)
+
 static inline int
 min_int(int a, int b)
 {
@@ -95,58 +98,33 @@ split_group(const View *view, int g)
 	}
 }
 
-/* rows of one group, against all lists within its reach */
-static void
-fine_group(const View *view, int g, const int32_t *rows, int n)
-{
-	const int32_t *near = view->near + (size_t) g * (size_t) view->area->reach;
-	Span		all = {0, view->area->coarse_slot};
-	bool		lost = false;
-
-	for (int i = 0; i < n; i += ROW_BLOCK)
-	{
-		int			m = min_int(ROW_BLOCK, n - i);
-		Span		spans[ROW_BLOCK];
-		int			nspans = 0;
-
-		/* spans beyond the room are few: the nearest groups come first */
-		for (int j = 0; j < view->area->reach && nspans < ROW_BLOCK; j++)
-		{
-			int			begin = view->group_slot[near[j]];
-			int			end = view->group_slot[near[j] + 1];
-
-			if (begin < end)
-				spans[nspans++] = (Span) {begin, end - begin};
-		}
-		if (view->area->whole)
-		{
-			spans[0] = all;
-			nspans = 1;
-		}
-		point_nearest(view, rows + i, m, spans, nspans);
-		for (int j = i; j < i + m; j++)
-			lost |= view->list[rows[j]] < 0;
-	}
-	if (lost)
-		point_nearest(view, rows, n, &all, 1);
-}
-
+/* the nearest list within each row's reach */
 static void
 fine_rows(const View *view, int first, int n)
 {
-	int			g = 0;
+	const int32_t *rows = view->order + first;
+	_Alignas(64) char scratch[FINE_SCRATCH];
+	const float *x[PIECE_ROWS] = {NULL};
+	int32_t		home[PIECE_ROWS] = {0};
+	float		score[PIECE_ROWS];
+	int32_t		slot[PIECE_ROWS];
 
-	while (view->group_row[g + 1] <= first)
-		g++;
-	while (n > 0)
+	if (view->dim == 0)
 	{
-		int			m = min_int(n, view->group_row[g + 1] - first);
-
-		if (m > 0)
-			fine_group(view, g, view->order + first, m);
-		first += m;
-		n -= m;
-		g++;
+		for (int i = 0; i < n; i++)
+			reach_other(view, rows[i]);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		x[i] = row_at(view, rows[i]);
+		home[i] = view->group[rows[i]];
+	}
+	reach_nearest(view, x, home, n, score, slot, scratch);
+	for (int i = 0; i < n; i++)
+	{
+		view->list[rows[i]] = slot[i] < 0 ? -1 : view->slot_id[slot[i]];
+		view->score[rows[i]] = score[i];
 	}
 }
 

@@ -5,8 +5,8 @@
  *
  *	1. about sqrt(lists) groups, by k-means of some of the rows
  *	2. each group's lists, by k-means of its rows
- *	3. passes over all rows: each goes to the nearest list in the groups near
- *	   its own; lists without rows or with too many are mended; new means
+ *	3. passes over all rows: each goes to the nearest list in the groups nearest
+ *	   to it; lists without rows or with too many are mended; new means
  *
  *-------------------------------------------------------------------------
  */
@@ -23,8 +23,9 @@
 #define GROUP_ROWS		256
 #define GROUP_STEPS		6
 
-/* up to so many lists the first pass over all rows looks at all of them */
-#define WHOLE_LISTS		2048
+/* groups that a row is compared with, and kept as near for each of them */
+#define DEFAULT_REACH	8
+#define NEAR_GROUPS		3
 
 static inline int
 min_int(int a, int b)
@@ -223,11 +224,11 @@ divide_lists(const View *view)
 static void
 find_near_groups(const View *view)
 {
-	int			reach = view->area->reach;
+	int			nnear = view->area->nnear;
 
 	for (int g = 0; g < view->groups; g++)
 	{
-		int32_t    *near = view->near + (size_t) g * (size_t) reach;
+		int32_t    *near = view->near + (size_t) g * (size_t) nnear;
 		int			n = 0;
 
 		for (int h = 0; h < view->groups; h++)
@@ -242,29 +243,25 @@ find_near_groups(const View *view)
 
 				if (e <= d)
 					break;
-				if (j < reach)
+				if (j < nnear)
 					near[j] = near[j - 1];
 			}
-			if (j < reach)
+			if (j < nnear)
 				near[j] = h;
-			n = min_int(n + 1, reach);
+			n = min_int(n + 1, nnear);
 		}
 		cluster_tick(view);
 	}
 }
 
-/*
- * One pass.  The first compares with all lists unless those are many; later
- * ones with those near what the row has.
- */
+/* one pass: nearest lists, mended, and new means */
 static void
 pass(const View *view, bool first, bool last)
 {
 	ClusterArea *area = view->area;
 	double		sum = 0;
 
-	area->whole = area->reach == view->groups || (first && view->lists <= WHOLE_LISTS);
-	if (!first && !area->whole)
+	if (!first && area->reach < view->groups)
 	{
 		/* a row without a list (repair.c) stays in its group */
 		for (int i = 0; i < area->nrows; i++)
@@ -364,9 +361,9 @@ begin(ClusterArea *area, int nrows, const ClusterRun *run)
 
 	area->nrows = nrows;
 	area->groups = min_int(area->max_groups, nrows / 16 > 1 ? nrows / 16 : 1);
-	area->reach = area->reach_wanted ? area->reach_wanted :
-		area->groups / 2 > 8 ? area->groups / 2 : 8;
-	area->reach = min_int(min_int(area->reach, area->groups), ROW_BLOCK);
+	area->reach = min_int(area->reach_wanted ? area->reach_wanted : DEFAULT_REACH, MAX_REACH);
+	area->reach = min_int(area->reach, area->groups);
+	area->nnear = min_int(area->reach * NEAR_GROUPS, area->groups);
 	area->split_slot = area->max_slots - VEC_PANEL;
 	area->coarse_slot = area->split_slot -
 		(area->max_groups + VEC_PANEL - 1) / VEC_PANEL * VEC_PANEL;

@@ -203,7 +203,6 @@ extern void ivf_one_list(IvfBuild *build, const QuantConfig *config);
 extern void ivf_team_init(IvfTeam *team);
 extern void ivf_team_share(void *context, ClusterArea *area, const ClusterTask *posted);
 extern void ivf_team_end(IvfTeam *team);
-extern bool ivf_team_ended(IvfTeam *team);
 extern void ivf_team_work(IvfTeam *team, ClusterArea *area);
 
 /* ivfvalues.c */

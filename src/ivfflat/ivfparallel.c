@@ -140,27 +140,15 @@ ivf_parallel_end(IvfBuild *build)
 
 /*--- a worker ------------------------------------------------------------*/
 
-static void
-no_segment(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("could not map dynamic shared memory segment")));
-}
-
 /* take part in training, or wait for its end */
 static void
 train(IvfBuildShared *shared)
 {
 	dsm_segment *seg = NULL;
 
-	if (shared->training != DSM_HANDLE_INVALID && !ivf_team_ended(&shared->team))
-	{
-		/* it is gone at the end of training, which may come any time */
+	/* once centroids are made it is gone, and there is nothing left to do */
+	if (shared->training != DSM_HANDLE_INVALID)
 		seg = dsm_attach(shared->training);
-		if (seg == NULL && !ivf_team_ended(&shared->team))
-			no_segment();
-	}
 	ivf_team_work(&shared->team, seg != NULL ? am_memory_base(seg) : NULL);
 	if (seg != NULL)
 		dsm_detach(seg);
@@ -180,7 +168,9 @@ vecext_ivf_build_worker(dsm_segment *seg, shm_toc *toc)
 	AmWorker	worker;
 
 	if (memory == NULL)
-		no_segment();
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("could not map dynamic shared memory segment")));
 	SharedFileSetAttach(&shared->files, seg);
 	am_worker_begin(&worker, toc, shared->heap, shared->rel, shared->concurrent);
 	build->context = AllocSetContextCreate(CurrentMemoryContext, "ivfflat build",

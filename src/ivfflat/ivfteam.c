@@ -127,19 +127,6 @@ ivf_team_end(IvfTeam *team)
 }
 
 /*
- * ivf_team_ended
- *		Whether ivf_team_end() was called.
- */
-bool
-ivf_team_ended(IvfTeam *team)
-{
-	bool		ended;
-
-	pieces_left(team, NULL, &ended);
-	return ended;
-}
-
-/*
  * ivf_team_work
  *		Of a worker: take pieces until the team ends.  area NULL: wait only.
  */
