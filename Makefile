@@ -70,6 +70,7 @@ OBJS = \
 	src/filter/filter_test.o \
 	src/am/am_check.o \
 	src/am/am_recall.o \
+	src/am/am_disk.o \
 	src/am/am_index.o \
 	src/am/am_buffers.o \
 	src/am/am_validate.o \

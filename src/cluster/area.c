@@ -11,7 +11,10 @@
 #include "cluster/cluster_private.h"
 
 #define MAX_DIM			16000
-#define DEFAULT_PASSES	6
+
+/* passes over all rows; of those that ClusterOps compares, which takes longer */
+#define FLOAT_PASSES	6
+#define OTHER_PASSES	3
 
 static size_t
 align_up(size_t n)
@@ -92,7 +95,8 @@ set_head(ClusterArea *area, const ClusterConfig *config)
 	area->max_slots = panels_up(config->lists + (VEC_PANEL - 1) * area->max_groups) +
 		panels_up(area->max_groups) + VEC_PANEL;
 	area->spherical = config->spherical;
-	area->passes = config->passes == 0 ? DEFAULT_PASSES : config->passes < 0 ? 0 : config->passes;
+	area->passes = config->passes < 0 ? 0 : config->passes > 0 ? config->passes :
+		config->dim > 0 ? FLOAT_PASSES : OTHER_PASSES;
 	area->reach_wanted = config->reach;
 	area->balance = config->balance == 0 ? 4 : config->balance;
 	area->scale = 1;

@@ -29,7 +29,7 @@ typedef struct ClusterConfig
 	int			rows;			/* most rows of the sample */
 	int			lists;			/* centroids wanted, 1..CLUSTER_MAX_LISTS */
 	bool		spherical;		/* rows and centroids are brought to length 1 */
-	int			passes;			/* over all rows after the start; 0: 6; -1: none */
+	int			passes;			/* over all rows after the start; 0: 6, dim 0: 3; -1: none */
 	int			reach;			/* groups a row is compared with, at most 32; 0: 8 */
 	float		balance;		/* largest list, in means, before it is split; 0: 4 */
 	uint64_t	seed;

@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "access/transam.h"
+#include "am/am_disk.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "storage/indexfsm.h"
@@ -34,6 +35,9 @@
 /* and of the mean, what a list must have not to be dropped */
 #define DROP_SIZE		0.125
 
+/* pages of a new list that are not full: of list, codes and records */
+#define LIST_PAGES		3
+
 /* what a pass over all pages finds */
 typedef struct Survey
 {
@@ -46,12 +50,16 @@ typedef struct Survey
 	uint32	   *ids;			/* of parts and of the undefined */
 	uint32		nids;
 	bool		recycle;		/* no scan can be in a former directory */
+	bool		record;			/* free pages can be recorded */
+	bool		full;			/* no room for the steps that are left */
+	BlockNumber pages;			/* of the relation */
 	double		trained_rows;	/* rows when all centroids were made last */
 	double		rows;
 	double		cleared;
 	double		undefined_rows;
 	BlockNumber pages_free;
 	BlockNumber pages_freed;
+	double		pages_left;		/* free ones that no step has taken yet */
 } Survey;
 
 /* choosing */
@@ -201,6 +209,8 @@ survey_page(Survey *survey, BlockNumber blkno)
 		count_page(survey, BufferGetPage(buffer), blkno, id);
 	UnlockReleaseBuffer(buffer);
 
+	if (!survey->record)
+		return;
 	if (unused)
 	{
 		RecordFreeIndexPage(survey->rel, blkno);
@@ -217,11 +227,14 @@ survey_pages(Survey *survey)
 	BlockNumber nblocks = RelationGetNumberOfBlocks(survey->rel);
 
 	begin_survey(survey);
+	survey->pages = nblocks;
+	survey->record = am_fsm_has_room(survey->rel, nblocks);
 	for (BlockNumber blkno = 1; blkno < nblocks; blkno++)
 	{
 		vacuum_delay_point_vacuum_compat();
 		survey_page(survey, blkno);
 	}
+	survey->pages_left = survey->pages_free;
 	IndexFreeSpaceMapVacuum(survey->rel);
 }
 
@@ -343,10 +356,49 @@ has_home(const IvfRewrite *rewrites, int n)
 	return false;
 }
 
-/* do a step in memory of its own */
+/*
+ * Whether there is room for the pages of a step: free ones, and on disk, where it
+ * should fit twice, for the sort of the step may spill there.  A warning if not.
+ */
+static bool
+has_room(Survey *survey, const IvfRewrite *rewrites, int n)
+{
+	double		used = survey->pages - survey->pages_free;
+	double		share = 0;
+	double		lists = survey->nlists;
+	double		wanted;
+	double		room;
+
+	for (int i = 0; i < n; i++)
+	{
+		share += rewrites[i].rows / Max(survey->rows, 1);
+		lists += rewrites[i].fate == IVF_FATE_SPLIT ? rewrites[i].parts : 0;
+	}
+	/* rows, what is not full of each list, and the directory */
+	wanted = used * Min(share, 1) + LIST_PAGES * (lists - survey->nlists + n) +
+		ceil(lists * (survey->index->part.record_size + survey->index->part.row_bytes +
+					  sizeof(ItemPointerData)) / (BLCKSZ / 2)) + LIST_PAGES;
+	room = am_disk_pages(survey->rel);
+	if (wanted <= survey->pages_left || 2 * (wanted - survey->pages_left) <= room)
+	{
+		survey->pages_left = Max(survey->pages_left - wanted, 0);
+		return true;
+	}
+	ereport(WARNING,
+			(errcode(ERRCODE_DISK_FULL),
+			 errmsg("lists of index \"%s\" are left as they are",
+					RelationGetRelationName(survey->rel)),
+			 errdetail("Writing %d of them anew takes about %.0f pages; there are %.0f free in the index, and room for %.0f on its disk.",
+					   n, wanted, survey->pages_left, room),
+			 errhint("VACUUM does it when there is room.")));
+	return false;
+}
+
+/* do a step in memory of its own, if there is room for it and was for those before */
 static void
 run_step(Choice *choice, IvfRewrite *rewrites, int n)
 {
+	Survey	   *survey = choice->survey;
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ivfflat maintenance",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
@@ -356,7 +408,9 @@ run_step(Choice *choice, IvfRewrite *rewrites, int n)
 		if (rewrites[i].fate == IVF_FATE_DROP)
 			rewrites[i].fate = IVF_FATE_KEEP;
 	}
-	ivf_rewrite(choice->survey->rel, rewrites, n);
+	survey->full = survey->full || !has_room(survey, rewrites, n);
+	if (!survey->full)
+		ivf_rewrite(survey->rel, rewrites, n);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }

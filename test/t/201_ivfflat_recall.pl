@@ -123,5 +123,36 @@ SQL
 	is_recall($operator, $least[2], "$name: recall after a parallel build");
 	$node->safe_psql('postgres', 'DROP TABLE item, query');
 }
+
+# The same lists whoever trains: found by probing one, and by their sizes.  Workers
+# may come when training is over, on a machine that is busy: so they may try again.
+$node->safe_psql('postgres', <<SQL);
+CREATE TABLE item (id integer PRIMARY KEY, v vector(32)) WITH (parallel_workers = 2);
+INSERT INTO item SELECT i, random_vector(32, i % 200) + random_vector(32, 9000 + i) FROM generate_series(1, 6000) i;
+SQL
+my %lists;
+for my $workers (0, 1, 2)
+{
+	my $pieces = 0;
+	for (my $try = 0; $pieces == 0 && $try < ($workers == 0 ? 1 : 10); $try++)
+	{
+		my ($rc, $out, $err) = $node->psql('postgres', <<SQL);
+SET client_min_messages = debug1;
+SET max_parallel_maintenance_workers = $workers;
+DROP INDEX IF EXISTS item_v;
+CREATE INDEX item_v ON item USING ivfflat (v vector_l2_ops) WITH (lists = 300);
+SQL
+		is($rc, 0, "$workers workers: built") or diag($err);
+		$pieces += $1 if $err =~ /ivfflat training: (\d+) pieces by parallel workers/;
+	}
+	cmp_ok($pieces, $workers == 0 ? '==' : '>', 0, "$workers workers: they did $pieces pieces of training");
+	$lists{$workers} = $node->safe_psql('postgres', <<SQL);
+SET enable_seqscan = off; SET vecext.enable_topk = off; SET ivfflat.probes = 1; SET ivfflat.iterative_scan = off;
+SELECT i, array_agg(id ORDER BY id) FROM generate_series(1, 50) i,
+	LATERAL (SELECT id FROM item ORDER BY v <-> random_vector(32, 9000 + i) LIMIT 1000) s GROUP BY i ORDER BY i;
+SQL
+}
+is($lists{$_}, $lists{0}, "$_ workers: the same lists") for 1, 2;
+
 $node->stop;
 done_testing();
