@@ -156,9 +156,22 @@ extern void graph_order(const Graph *graph, int links, int nodes_per_page, uint3
 
 /*--- where searches start: entries.c -------------------------------------*/
 
-extern uint32_t graph_entries(GraphWorker *worker, int links, const uint32_t *order,
-							  uint32_t first, uint32_t most, uint32_t *entries,
-							  void (*tick) (void));
+/* shared by the workers that choose them */
+typedef struct GraphEntries
+{
+	uint64_t	next;			/* trial */
+	uint64_t	after_missed;	/* the trial after the last that missed its node */
+	uint32_t	lock;			/* of the lines below */
+	uint32_t	most;
+	uint32_t	n;
+	uint32_t	node[];
+} GraphEntries;
+
+extern size_t graph_entries_size(uint32_t most);
+extern void graph_entries_begin(const Graph *graph, const uint32_t *order, uint32_t first,
+								uint32_t most, GraphEntries *entries);
+extern void graph_entries_try(GraphWorker *worker, int links, const uint32_t *order,
+							  GraphEntries *entries, void (*tick) (void));
 
 /*--- reading a graph nobody writes ---------------------------------------*/
 

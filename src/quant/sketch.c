@@ -79,22 +79,24 @@ to_half(double x)
 static float
 best_inverse_step(const float *e, int dims, double normsq)
 {
-	double		spread = sqrt(normsq / dims);
-	double		best_cosine = -1;
+	float		gauss = (float) (1 / (0.996 * sqrt(normsq / dims)));
+	double		best_xy = 0;
+	double		best_yy = 1;
 	float		best = 0;
 
 	for (int i = 0; i < 9; i++)
 	{
-		float		inverse_step = (float) (1 / (0.996 * spread * (0.75 + 0.075 * i)));
+		float		inverse_step = gauss * (1 / (0.75f + 0.075f * (float) i));
 		float		xy;
 		float		yy;
-		double		cosine;
 
 		vec_kernels->fit_code_f32(e, dims, inverse_step, 2, &xy, &yy);
-		cosine = xy / sqrt((double) yy);
-		if (cosine > best_cosine)
+
+		/* the cosine is xy / sqrt(yy), and xy is never negative */
+		if ((double) xy * xy * best_yy > best_xy * best_xy * yy)
 		{
-			best_cosine = cosine;
+			best_xy = xy;
+			best_yy = yy;
 			best = inverse_step;
 		}
 	}
@@ -213,11 +215,14 @@ sketch_encode(const QuantModel *model, const float *from, const float *to,
 		edge->offset = to_half(length.length_squared + 2 * scale * yu);
 	}
 
-	for (int g = 0; g < ngroups; g++)
+	if (model->sketch_bits == 2)
 	{
-		if (model->sketch_bits == 2)
+		for (int g = 0; g < ngroups; g++)
 			edge->group[g] = (uint8_t) (level[2 * g] | level[2 * g + 1] << 2);
-		else
+	}
+	else
+	{
+		for (int g = 0; g < ngroups; g++)
 			edge->group[g] = (uint8_t) (level[4 * g] | level[4 * g + 1] << 1 |
 										level[4 * g + 2] << 2 | level[4 * g + 3] << 3);
 	}
