@@ -84,7 +84,6 @@ graph_pool_insert(GraphWorker *worker, int n, int ef, GraphNeighbor candidate, i
 {
 	GraphNeighbor *pool = worker->pool;
 	int			low = 0;
-	int			high = n;
 	int			moved;
 
 	*place = ef;
@@ -92,14 +91,13 @@ graph_pool_insert(GraphWorker *worker, int n, int ef, GraphNeighbor candidate, i
 	if (n == ef && !(candidate.distance < pool[n - 1].distance))
 		return n;
 
-	while (low < high)
+	/* without a branch on the distances: nobody can guess them */
+	for (int left = n; left > 0;)
 	{
-		int			middle = (low + high) / 2;
+		int			half = (left + 1) / 2;
 
-		if (pool[middle].distance > candidate.distance)
-			high = middle;
-		else
-			low = middle + 1;
+		low += half & -!(pool[low + half - 1].distance > candidate.distance);
+		left -= half;
 	}
 	moved = (n < ef ? n : n - 1) - low;
 	memmove(pool + low + 1, pool + low, (size_t) moved * sizeof(*pool));

@@ -157,6 +157,8 @@ hnsw_build_participate(HnswBuild *build, TableScanDesc scan, int phase)
 			next_phase(build);
 	}
 	BarrierDetach(&shared->barrier);
+	hnsw_items_close(build->records);
+	hnsw_items_close(build->rows);
 }
 
 static void
@@ -206,8 +208,6 @@ hnswbuild(Relation heap, Relation rel, IndexInfo *info)
 	shared = build->shared;
 	hnsw_report_aside(build);
 	hnsw_write_meta(build);
-	hnsw_items_close(build->records);
-	hnsw_items_close(build->rows);
 	hnsw_insert_aside(build);
 
 	info->ii_BrokenHotChain |= pg_atomic_read_u32(&shared->broken_hot_chain) != 0;
