@@ -34,11 +34,7 @@ void
 graph_visit_start(GraphWorker *worker)
 {
 	worker->visited_used = 0;
-	if (++worker->epoch == 0)
-	{
-		memset(worker->visited, 0, ((size_t) worker->visited_mask + 1) * sizeof(uint64_t));
-		worker->epoch = 1;
-	}
+	memset(worker->visited, 0xff, ((size_t) worker->visited_mask + 1) * sizeof(uint32_t));
 }
 
 /*
@@ -49,15 +45,15 @@ graph_visit_start(GraphWorker *worker)
 bool
 graph_visit(GraphWorker *worker, uint32_t id)
 {
-	uint64_t	wanted = (uint64_t) worker->epoch << 32 | id;
+	uint32_t   *visited = worker->visited;
 	uint32_t	slot = (id * UINT32_C(2654435761) >> 7) & worker->visited_mask;
 	bool		fresh;
 
 	/* without a branch on what was visited: nobody can guess that */
-	while (worker->visited[slot] >> 32 == worker->epoch && worker->visited[slot] != wanted)
+	while (visited[slot] != id && visited[slot] != GRAPH_NONE)
 		slot = (slot + 1) & worker->visited_mask;
-	fresh = worker->visited[slot] != wanted && worker->visited_used < worker->visited_mask / 4 * 3;
-	worker->visited[slot] = fresh ? wanted : worker->visited[slot];
+	fresh = visited[slot] != id && worker->visited_used < worker->visited_mask / 4 * 3;
+	visited[slot] = fresh ? id : visited[slot];
 	worker->visited_used += fresh;
 	return fresh;
 }

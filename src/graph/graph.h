@@ -108,10 +108,9 @@ typedef struct GraphWorker
 	GraphNeighbor *pool;		/* candidates, nearest first */
 	uint8_t    *state;			/* of each candidate; see find.c */
 	GraphNeighbor *chosen;		/* links of the new node, per level */
-	uint64_t   *visited;		/* epoch << 32 | id, open addressing */
+	uint32_t   *visited;		/* ids, open addressing; GRAPH_NONE: free */
 	uint32_t	visited_mask;
 	uint32_t	visited_used;
-	uint32_t	epoch;
 	float		stretch;		/* learnt; see GraphMetric */
 	uint64_t	ndistances;		/* statistics */
 } GraphWorker;
