@@ -156,7 +156,7 @@ fetch_distances(const Graph *graph, const uint32_t *ids, int n)
 
 /*--- search --------------------------------------------------------------*/
 
-/* the links of a node that were not visited before: of its list, or the "final" first final ones */
+/* links of a node that were not visited before: of a list, or of so many final ones */
 static int
 fresh_links(GraphWorker *worker, uint32_t id, int level, int final, uint32_t *fresh)
 {
@@ -391,8 +391,8 @@ descend_distances(GraphWorker *worker, const GraphTarget *target, const uint32_t
  *		the worker's pool; returns how many.
  */
 int
-graph_nearest(GraphWorker *worker, const GraphTarget *target, const uint32_t *nodes, uint32_t nnodes,
-			  int most)
+graph_nearest(GraphWorker *worker, const GraphTarget *target, const uint32_t *nodes,
+			  uint32_t nnodes, int most)
 {
 	float		distance[MAX_LIST];
 	int			n = 0;

@@ -13,10 +13,10 @@
 
 #include <math.h>
 
+#include "access/tableam.h"
 #include "am/am_parallel.h"
 #include "miscadmin.h"
 #include "storage/shm_toc.h"
-#include "access/tableam.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 

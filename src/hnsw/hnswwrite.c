@@ -606,7 +606,8 @@ hnsw_write_units(HnswBuild *build)
 	write_units(&w, write_nav, &shared->next_nav, plan->nav_start, plan->refine_start);
 	close_files(&w, w.rows);
 	if (build->index.params.refine_size > 0)
-		w.records = open_files(&w, HNSW_RECORDS, build->records, build->index.params.refine_size);
+		w.records = open_files(&w, HNSW_RECORDS, build->records,
+							   build->index.params.refine_size);
 	write_units(&w, write_refine, &shared->next_refine, plan->refine_start, plan->upper_start);
 	close_files(&w, w.records);
 }
