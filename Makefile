@@ -88,6 +88,9 @@ OBJS = \
 	src/hnsw/hnswparams.o \
 	src/hnsw/hnswtrain.o \
 	src/hnsw/hnswbuild.o \
+	src/hnsw/hnswload.o \
+	src/hnsw/hnswfiles.o \
+	src/hnsw/hnswaside.o \
 	src/hnsw/hnswparallel.o \
 	src/hnsw/hnswfinish.o \
 	src/hnsw/hnswwrite.o \

@@ -477,14 +477,16 @@ choose_entries(Pages *pages, Build *build, const uint32_t *order)
 	uint32_t	most = build->options->fixed_entries ? first : room * ENTRY_MAX_SLOTS;
 	void	   *memory = get_memory(graph_worker_size(&build->graph.params));
 	double		start = seconds(CLOCK_PROCESS_CPUTIME_ID);
+	GraphEntries *chosen = malloc(graph_entries_size(most));
 	GraphWorker worker;
 
 	graph_worker_init(&worker, &build->graph, memory);
 	first = first < room ? first : room;
+	graph_entries_begin(&build->graph, order, first, most, chosen);
+	graph_entries_try(&worker, pages->layout.links, order, chosen, no_tick);
 	pages->entries = get_memory((size_t) ENTRY_MAX_SLOTS * PAGE_SIZE);
-	pages->entry_node = malloc((size_t) room * ENTRY_MAX_SLOTS * sizeof(uint32_t));
-	pages->nentries = graph_entries(&worker, pages->layout.links, order, first, most,
-									pages->entry_node, no_tick);
+	pages->entry_node = chosen->node;
+	pages->nentries = chosen->n;
 	pages->nslots = (int) ((pages->nentries + room - 1) / room);
 	printf("%u entries, %.3f s\n", pages->nentries, seconds(CLOCK_PROCESS_CPUTIME_ID) - start);
 	munmap(memory, graph_worker_size(&build->graph.params));

@@ -20,30 +20,6 @@
 
 #define MAX_CANDIDATES	GRAPH_MAX_EF	/* of a selection */
 
-/*--- locks ---------------------------------------------------------------*/
-
-static void
-spin_lock(uint32_t *lock)
-{
-	while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE) != 0)
-	{
-		while (__atomic_load_n(lock, __ATOMIC_RELAXED) != 0)
-		{
-#if defined(__x86_64__) || defined(__i386__)
-			__builtin_ia32_pause();
-#elif defined(__aarch64__)
-			__asm__ __volatile__("isb");
-#endif
-		}
-	}
-}
-
-static void
-spin_unlock(uint32_t *lock)
-{
-	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
-}
-
 /*--- selection -----------------------------------------------------------*/
 
 /*
@@ -211,10 +187,10 @@ add_duplicate(Graph *graph, uint32_t node, uint64_t row)
 	}
 	duplicate = duplicate_at(graph, id);
 	duplicate->row = row;
-	spin_lock(&head->lock);
+	graph_spin_lock(&head->lock);
 	duplicate->next = head->duplicate;
 	head->duplicate = id;
-	spin_unlock(&head->lock);
+	graph_spin_unlock(&head->lock);
 	return true;
 }
 
@@ -292,7 +268,7 @@ add_link(GraphWorker *worker, uint32_t to, int level, uint32_t id, float distanc
 	int			room = list_room(graph, level);
 	int			n;
 
-	spin_lock(&head->lock);
+	graph_spin_lock(&head->lock);
 	n = (int) list->count;
 	if (n < room)
 	{
@@ -313,7 +289,7 @@ add_link(GraphWorker *worker, uint32_t to, int level, uint32_t id, float distanc
 							 __ATOMIC_RELEASE);
 		__atomic_store_n(&list->count, (uint32_t) n, __ATOMIC_RELEASE);
 	}
-	spin_unlock(&head->lock);
+	graph_spin_unlock(&head->lock);
 }
 
 /* write the first links of a node nobody sees yet, one level */
@@ -335,10 +311,10 @@ raise_entry(Graph *graph, uint32_t id, int level)
 	GraphControl *control = graph->control;
 	int			top;
 
-	spin_lock(&control->entry_lock);
+	graph_spin_lock(&control->entry_lock);
 	if (graph_entry(graph, &top) == GRAPH_NONE || level > top)
 		__atomic_store_n(&control->entry, (uint64_t) level << 32 | id, __ATOMIC_RELEASE);
-	spin_unlock(&control->entry_lock);
+	graph_spin_unlock(&control->entry_lock);
 }
 
 /* the first node of a graph; false if another worker was faster */
@@ -350,7 +326,7 @@ insert_first(Graph *graph, const uint8_t *code, uint64_t row, uint32_t *node)
 	int			top;
 	bool		first;
 
-	spin_lock(&control->entry_lock);
+	graph_spin_lock(&control->entry_lock);
 	first = graph_entry(graph, &top) == GRAPH_NONE;
 	if (first)
 	{
@@ -358,7 +334,7 @@ insert_first(Graph *graph, const uint8_t *code, uint64_t row, uint32_t *node)
 		if (*node != GRAPH_NONE)
 			__atomic_store_n(&control->entry, (uint64_t) level << 32 | *node, __ATOMIC_RELEASE);
 	}
-	spin_unlock(&control->entry_lock);
+	graph_spin_unlock(&control->entry_lock);
 	return first;
 }
 

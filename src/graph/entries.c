@@ -8,7 +8,7 @@
  * the next, and a search ends in the wrong one.  So searches for some nodes
  * are tried, and each node that is not found becomes a start itself.
  *
- * When all final links are chosen; by one worker.
+ * When all final links are chosen; trials by any number of workers.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,7 +21,7 @@
 /* times the distance of the second nearest, squared for Euclidean distances */
 #define ENTRY_FAR		3
 
-#define TICK_SEARCHES	64
+#define TRIALS			64		/* taken at once by a worker */
 
 /* nodes found one after the other, after which no more are tried */
 #define ENTRY_QUIET		1024
@@ -46,68 +46,6 @@ add_level(const Graph *graph, const uint32_t *order, int level, uint32_t room, u
 		seen++;
 		if (seen * taken / there != (seen - 1) * taken / there)
 			entries[n++] = order[i];
-	}
-	return n;
-}
-
-/* search level 0 by final links for a code, from n nodes in the worker's pool */
-static int
-search_final(GraphWorker *worker, const uint8_t *code, int n, int links, int ef)
-{
-	const Graph *graph = worker->graph;
-	int			current = 0;
-
-	graph_visit_start(worker);
-	for (int i = 0; i < n; i++)
-	{
-		graph_visit(worker, worker->pool[i].id);
-		worker->state[i] = 0;
-	}
-	while (current < n)
-	{
-		const uint32_t *final = node_final(graph, worker->pool[current].id);
-		int			lowest = current + 1;
-
-		if (worker->state[current])
-		{
-			current++;
-			continue;
-		}
-		worker->state[current] = 1;
-		for (int i = 0; i < links; i++)
-		{
-			GraphNeighbor candidate;
-			int			place;
-
-			if (final[i] == GRAPH_NONE || !graph_visit(worker, final[i]))
-				continue;
-			candidate.id = final[i];
-			candidate.distance = node_distance(worker, code, final[i]);
-			n = graph_pool_insert(worker, n, ef, candidate, &place);
-			lowest = place < lowest ? place : lowest;
-		}
-		current = lowest <= current ? lowest : current + 1;
-	}
-	return n;
-}
-
-/* the nearest few of some nodes into the worker's pool; returns how many */
-static int
-nearest_starts(GraphWorker *worker, const uint8_t *code, const uint32_t *nodes, uint32_t nnodes,
-			   int most)
-{
-	int			n = 0;
-	int			place;
-
-	for (uint32_t i = 0; i < nnodes; i++)
-	{
-		GraphNeighbor candidate;
-
-		if (nodes[i] == GRAPH_NONE)
-			continue;
-		candidate.id = nodes[i];
-		candidate.distance = node_distance(worker, code, nodes[i]);
-		n = graph_pool_insert(worker, n, most, candidate, &place);
 	}
 	return n;
 }
@@ -151,14 +89,14 @@ is_met(GraphWorker *worker, uint32_t node, int links, const uint32_t *entries, u
 	   int ef)
 {
 	const Graph *graph = worker->graph;
-	const uint8_t *code = node_code(graph, node);
+	GraphTarget target = node_target(graph, node);
 	const uint32_t *final = node_final(graph, node);
 	int			n;
 
 	if (ef > graph->params.ef_construction)
 		ef = graph->params.ef_construction;
-	n = nearest_starts(worker, code, entries, nentries, ef < NARROW_EF ? ef : NARROW_EF);
-	n = search_final(worker, code, n, links, ef);
+	n = graph_nearest(worker, &target, entries, nentries, ef < NARROW_EF ? ef : NARROW_EF);
+	n = graph_search_final(worker, &target, n, links, ef);
 	for (int i = 0; i < n; i++)
 	{
 		uint32_t	id = worker->pool[i].id;
@@ -190,41 +128,82 @@ is_found(GraphWorker *worker, uint32_t node, int links, const uint32_t *entries,
 }
 
 /*
- * graph_entries
- *		Choose nodes to start from: "first" of the highest levels, or all nodes
- *		if there are fewer, and then up to "most" where they are missed.
- *
- * order[] has the nodes by their places on pages.  Returns how many there are
- * in entries[], which has room for "most".  Nodes are tried until a thousand in
- * a row were found, about 50 us each.  tick as of graph_prune().
+ * graph_entries_size
+ *		Bytes of a GraphEntries for so many nodes.
  */
-uint32_t
-graph_entries(GraphWorker *worker, int links, const uint32_t *order, uint32_t first,
-			  uint32_t most, uint32_t *entries, void (*tick) (void))
+size_t
+graph_entries_size(uint32_t most)
 {
-	const Graph *graph = worker->graph;
-	uint32_t	nnodes = graph_nodes(graph);
-	uint32_t	stride = (uint32_t) (nnodes * 0.6180339887) | 1;
-	uint32_t	n = 0;
-	uint32_t	quiet = 0;
-	uint32_t	at = 0;
+	return sizeof(GraphEntries) + (size_t) most * sizeof(uint32_t);
+}
 
+/*
+ * graph_entries_begin
+ *		Choose the first nodes to start from: "first" of the highest levels, or
+ *		all nodes if there are fewer.
+ *
+ * order[] has the nodes by their places on pages; entries has
+ * graph_entries_size(most) bytes.
+ */
+void
+graph_entries_begin(const Graph *graph, const uint32_t *order, uint32_t first, uint32_t most,
+					GraphEntries *entries)
+{
+	uint32_t	n = 0;
+
+	memset(entries, 0, sizeof(*entries));
+	entries->most = most;
 	for (int level = GRAPH_MAX_LEVEL; level >= 0 && n < first; level--)
-		n += add_level(graph, order, level, first - n, entries + n);
+		n += add_level(graph, order, level, first - n, entries->node + n);
+	entries->n = n;
+}
+
+/* a node that trial i has missed; others may miss theirs at the same time */
+static void
+add_entry(GraphEntries *entries, uint32_t node, uint64_t i)
+{
+	graph_spin_lock(&entries->lock);
+	if (entries->n < entries->most)
+	{
+		entries->node[entries->n] = node;
+		__atomic_store_n(&entries->n, entries->n + 1, __ATOMIC_RELEASE);
+	}
+	if (entries->after_missed <= i)
+		__atomic_store_n(&entries->after_missed, i + 1, __ATOMIC_RELAXED);
+	graph_spin_unlock(&entries->lock);
+}
+
+/*
+ * graph_entries_try
+ *		Add nodes that are missed, until so many in a row were found or there is
+ *		no more room: some 15 us each.
+ *
+ * By any number of workers at once, of which each sees what others add.  By one
+ * alone the result depends on the graph only.  tick as of graph_prune().
+ */
+void
+graph_entries_try(GraphWorker *worker, int links, const uint32_t *order, GraphEntries *entries,
+				  void (*tick) (void))
+{
+	uint64_t	nnodes = graph_nodes(worker->graph);
 
 	/* steps of the golden ratio: no two nodes tried are near in order */
-	for (uint32_t i = 0; i < nnodes && quiet < ENTRY_QUIET && n > 0 && n < most; i++)
+	uint64_t	stride = (uint32_t) ((double) nnodes * 0.6180339887) | 1;
+	uint64_t	first;
+
+	while ((first = __atomic_fetch_add(&entries->next, TRIALS, __ATOMIC_RELAXED)) < nnodes)
 	{
-		if (i % TICK_SEARCHES == 0)
-			tick();
-		at = (uint32_t) (((uint64_t) at + stride) % nnodes);
-		if (is_found(worker, order[at], links, entries, n))
-			quiet++;
-		else
+		tick();
+		for (uint64_t i = first; i < first + TRIALS && i < nnodes; i++)
 		{
-			entries[n++] = order[at];
-			quiet = 0;
+			uint32_t	n = __atomic_load_n(&entries->n, __ATOMIC_ACQUIRE);
+			uint64_t	after = __atomic_load_n(&entries->after_missed, __ATOMIC_RELAXED);
+			uint32_t	node = order[(i + 1) * stride % nnodes];
+
+			if (n == 0 || n >= entries->most || i >= after + ENTRY_QUIET)
+				return;
+			if (!is_found(worker, node, links, entries->node, n))
+				add_entry(entries, node, i);
 		}
 	}
-	return n;
 }

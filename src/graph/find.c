@@ -34,11 +34,7 @@ void
 graph_visit_start(GraphWorker *worker)
 {
 	worker->visited_used = 0;
-	if (++worker->epoch == 0)
-	{
-		memset(worker->visited, 0, ((size_t) worker->visited_mask + 1) * sizeof(uint64_t));
-		worker->epoch = 1;
-	}
+	memset(worker->visited, 0xff, ((size_t) worker->visited_mask + 1) * sizeof(uint32_t));
 }
 
 /*
@@ -49,15 +45,15 @@ graph_visit_start(GraphWorker *worker)
 bool
 graph_visit(GraphWorker *worker, uint32_t id)
 {
-	uint64_t	wanted = (uint64_t) worker->epoch << 32 | id;
+	uint32_t   *visited = worker->visited;
 	uint32_t	slot = (id * UINT32_C(2654435761) >> 7) & worker->visited_mask;
 	bool		fresh;
 
 	/* without a branch on what was visited: nobody can guess that */
-	while (worker->visited[slot] >> 32 == worker->epoch && worker->visited[slot] != wanted)
+	while (visited[slot] != id && visited[slot] != GRAPH_NONE)
 		slot = (slot + 1) & worker->visited_mask;
-	fresh = worker->visited[slot] != wanted && worker->visited_used < worker->visited_mask / 4 * 3;
-	worker->visited[slot] = fresh ? wanted : worker->visited[slot];
+	fresh = visited[slot] != id && worker->visited_used < worker->visited_mask / 4 * 3;
+	visited[slot] = fresh ? id : visited[slot];
 	worker->visited_used += fresh;
 	return fresh;
 }
@@ -84,7 +80,6 @@ graph_pool_insert(GraphWorker *worker, int n, int ef, GraphNeighbor candidate, i
 {
 	GraphNeighbor *pool = worker->pool;
 	int			low = 0;
-	int			high = n;
 	int			moved;
 
 	*place = ef;
@@ -92,14 +87,13 @@ graph_pool_insert(GraphWorker *worker, int n, int ef, GraphNeighbor candidate, i
 	if (n == ef && !(candidate.distance < pool[n - 1].distance))
 		return n;
 
-	while (low < high)
+	/* without a branch on the distances: nobody can guess them */
+	for (int left = n; left > 0;)
 	{
-		int			middle = (low + high) / 2;
+		int			half = (left + 1) / 2;
 
-		if (pool[middle].distance > candidate.distance)
-			high = middle;
-		else
-			low = middle + 1;
+		low += half & -!(pool[low + half - 1].distance > candidate.distance);
+		left -= half;
 	}
 	moved = (n < ef ? n : n - 1) - low;
 	memmove(pool + low + 1, pool + low, (size_t) moved * sizeof(*pool));
@@ -162,15 +156,27 @@ fetch_distances(const Graph *graph, const uint32_t *ids, int n)
 
 /*--- search --------------------------------------------------------------*/
 
-/* the links of a node that were not visited before */
+/* links of a node that were not visited before: of a list, or of so many final ones */
 static int
-fresh_links(GraphWorker *worker, uint32_t id, int level, uint32_t *fresh)
+fresh_links(GraphWorker *worker, uint32_t id, int level, int final, uint32_t *fresh)
 {
 	const Graph *graph = worker->graph;
 	uint64_t	links[MAX_LIST];
-	int			nlinks = read_list(node_list(graph, id, level), links);
+	int			nlinks = 0;
 	int			n = 0;
 
+	if (final == 0)
+		nlinks = read_list(node_list(graph, id, level), links);
+	else
+	{
+		const uint32_t *link = node_final(graph, id);
+
+		while (nlinks < final && link[nlinks] != GRAPH_NONE)
+		{
+			links[nlinks] = link[nlinks];
+			nlinks++;
+		}
+	}
 	for (int i = 0; i < nlinks; i++)
 	{
 		uint32_t	to = (uint32_t) links[i];
@@ -184,10 +190,11 @@ fresh_links(GraphWorker *worker, uint32_t id, int level, uint32_t *fresh)
 
 /* let the memory system start on the candidates to be expanded next */
 static void
-fetch_next(GraphWorker *worker, int from, int n, int level)
+fetch_next(GraphWorker *worker, int from, int n, int level, int final)
 {
 	Graph	   *graph = worker->graph;
-	size_t		list_size = (size_t) list_keep(graph, 0) * sizeof(uint64_t);
+	size_t		list_size = final > 0 ? (size_t) final * sizeof(uint32_t) :
+		(size_t) list_keep(graph, 0) * sizeof(uint64_t);
 	int			left = AHEAD;
 
 	for (int i = from; i < n && left > 0; i++)
@@ -203,7 +210,8 @@ fetch_next(GraphWorker *worker, int from, int n, int level)
 		prefetch_code(graph, worker->pool[i].id);
 		if (level > 0)
 			continue;
-		list = (const uint8_t *) node_list(graph, worker->pool[i].id, 0);
+		list = final > 0 ? (const uint8_t *) node_final(graph, worker->pool[i].id) :
+			(const uint8_t *) node_list(graph, worker->pool[i].id, 0);
 		for (size_t j = 0; j < list_size; j += 64)
 			__builtin_prefetch(list + j);
 	}
@@ -239,14 +247,16 @@ learn_stretch(GraphWorker *worker, const GraphTarget *target, GraphNeighbor seen
 		worker->stretch += (stretch - worker->stretch) * LEARN;
 }
 
-/* graph_search_level() where there are peeks */
+/*
+ * Search from the n nodes in the pool, where there are peeks: a level's lists,
+ * or level 0 by so many final links.
+ */
 static int
-search_by_peeks(GraphWorker *worker, const GraphTarget *target, GraphNeighbor start, int level,
+search_by_peeks(GraphWorker *worker, const GraphTarget *target, int n, int level, int final,
 				int ef)
 {
 	uint32_t	fresh[MAX_LIST];
 	float		estimate[MAX_LIST];
-	int			n = pool_start(worker, start);
 	int			current = 0;
 
 	while (current < n)
@@ -268,10 +278,10 @@ search_by_peeks(GraphWorker *worker, const GraphTarget *target, GraphNeighbor st
 			learn_stretch(worker, target, *nearest);
 		place = pool_move(worker, n, current);
 		lowest = place > current ? current : current + 1;
-		fetch_next(worker, lowest, n, level);
+		fetch_next(worker, lowest, n, level, final);
 		if (place < ef - 1)
 		{
-			nfresh = fresh_links(worker, id, level, fresh);
+			nfresh = fresh_links(worker, id, level, final, fresh);
 			estimate_all(worker, target, fresh, nfresh, estimate);
 			for (int i = 0; i < nfresh; i++)
 			{
@@ -280,7 +290,7 @@ search_by_peeks(GraphWorker *worker, const GraphTarget *target, GraphNeighbor st
 				n = graph_pool_insert(worker, n, ef, candidate, &place);
 				lowest = place < lowest ? place : lowest;
 			}
-			fetch_next(worker, lowest, n, level);
+			fetch_next(worker, lowest, n, level, final);
 		}
 		current = lowest;
 	}
@@ -288,23 +298,14 @@ search_by_peeks(GraphWorker *worker, const GraphTarget *target, GraphNeighbor st
 	return n;
 }
 
-/*
- * graph_search_level
- *		The ef nodes of a level nearest to a value, into the worker's pool,
- *		nearest first; returns how many were found.
- */
-int
-graph_search_level(GraphWorker *worker, const GraphTarget *target, GraphNeighbor start, int level,
-				   int ef)
+/* the same where there are none */
+static int
+search_by_codes(GraphWorker *worker, const GraphTarget *target, int n, int level, int final,
+				int ef)
 {
 	uint32_t	fresh[MAX_LIST];
-	int			n;
 	int			current = 0;
 
-	if (worker->graph->metric.peek_size > 0)
-		return search_by_peeks(worker, target, start, level, ef);
-
-	n = pool_start(worker, start);
 	while (current < n)
 	{
 		int			lowest = current + 1;
@@ -316,7 +317,7 @@ graph_search_level(GraphWorker *worker, const GraphTarget *target, GraphNeighbor
 			continue;
 		}
 		worker->state[current] |= EXPANDED;
-		nfresh = fresh_links(worker, worker->pool[current].id, level, fresh);
+		nfresh = fresh_links(worker, worker->pool[current].id, level, final, fresh);
 		for (int i = 0; i < nfresh; i++)
 		{
 			GraphNeighbor candidate = {node_distance(worker, target->code, fresh[i]), fresh[i]};
@@ -328,6 +329,43 @@ graph_search_level(GraphWorker *worker, const GraphTarget *target, GraphNeighbor
 		current = lowest;
 	}
 	return n;
+}
+
+static int
+search(GraphWorker *worker, const GraphTarget *target, int n, int level, int final, int ef)
+{
+	return worker->graph->metric.peek_size > 0 ?
+		search_by_peeks(worker, target, n, level, final, ef) :
+		search_by_codes(worker, target, n, level, final, ef);
+}
+
+/*
+ * graph_search_level
+ *		The ef nodes of a level nearest to a value, into the worker's pool,
+ *		nearest first; returns how many were found.
+ */
+int
+graph_search_level(GraphWorker *worker, const GraphTarget *target, GraphNeighbor start, int level,
+				   int ef)
+{
+	return search(worker, target, pool_start(worker, start), level, 0, ef);
+}
+
+/*
+ * graph_search_final
+ *		The same on level 0 by each node's first "links" final links, from the n
+ *		nodes that graph_nearest() has left in the pool.
+ */
+int
+graph_search_final(GraphWorker *worker, const GraphTarget *target, int n, int links, int ef)
+{
+	graph_visit_start(worker);
+	for (int i = 0; i < n; i++)
+	{
+		graph_visit(worker, worker->pool[i].id);
+		worker->state[i] = 0;
+	}
+	return search(worker, target, n, 0, links, ef);
 }
 
 /* the distances by which to descend: of the nodes of a list, all fetched at once */
@@ -345,6 +383,34 @@ descend_distances(GraphWorker *worker, const GraphTarget *target, const uint32_t
 		for (int i = 0; i < n; i++)
 			distance[i] = node_distance(worker, target->code, ids[i]);
 	}
+}
+
+/*
+ * graph_nearest
+ *		The nearest few of some nodes, by estimates where there are peeks, into
+ *		the worker's pool; returns how many.
+ */
+int
+graph_nearest(GraphWorker *worker, const GraphTarget *target, const uint32_t *nodes,
+			  uint32_t nnodes, int most)
+{
+	float		distance[MAX_LIST];
+	int			n = 0;
+
+	for (uint32_t first = 0; first < nnodes; first += MAX_LIST)
+	{
+		int			some = nnodes - first < MAX_LIST ? (int) (nnodes - first) : MAX_LIST;
+
+		descend_distances(worker, target, nodes + first, some, distance);
+		for (int i = 0; i < some; i++)
+		{
+			GraphNeighbor candidate = {distance[i], nodes[first + (uint32_t) i]};
+			int			place;
+
+			n = graph_pool_insert(worker, n, most, candidate, &place);
+		}
+	}
+	return n;
 }
 
 /*

@@ -177,7 +177,7 @@ graph_worker_size(const GraphParams *params)
 	return align_up(pool_size(params) * sizeof(GraphNeighbor), LINE) +
 		align_up(pool_size(params), LINE) +
 		align_up((GRAPH_MAX_LEVEL + 1) * 2 * (size_t) params->m * sizeof(GraphNeighbor), LINE) +
-		visited_slots(params) * sizeof(uint64_t);
+		visited_slots(params) * sizeof(uint32_t);
 }
 
 /*
@@ -199,9 +199,8 @@ graph_worker_init(GraphWorker *worker, Graph *graph, void *memory)
 	next += align_up(pool_size(params), LINE);
 	worker->chosen = (GraphNeighbor *) (void *) next;
 	next += align_up((GRAPH_MAX_LEVEL + 1) * 2 * (size_t) params->m * sizeof(GraphNeighbor), LINE);
-	worker->visited = (uint64_t *) (void *) next;
+	worker->visited = (uint32_t *) (void *) next;
 	worker->visited_mask = (uint32_t) visited_slots(params) - 1;
-	memset(worker->visited, 0, visited_slots(params) * sizeof(uint64_t));
 }
 
 /*

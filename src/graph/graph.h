@@ -108,10 +108,9 @@ typedef struct GraphWorker
 	GraphNeighbor *pool;		/* candidates, nearest first */
 	uint8_t    *state;			/* of each candidate; see find.c */
 	GraphNeighbor *chosen;		/* links of the new node, per level */
-	uint64_t   *visited;		/* epoch << 32 | id, open addressing */
+	uint32_t   *visited;		/* ids, open addressing; GRAPH_NONE: free */
 	uint32_t	visited_mask;
 	uint32_t	visited_used;
-	uint32_t	epoch;
 	float		stretch;		/* learnt; see GraphMetric */
 	uint64_t	ndistances;		/* statistics */
 } GraphWorker;
@@ -156,9 +155,22 @@ extern void graph_order(const Graph *graph, int links, int nodes_per_page, uint3
 
 /*--- where searches start: entries.c -------------------------------------*/
 
-extern uint32_t graph_entries(GraphWorker *worker, int links, const uint32_t *order,
-							  uint32_t first, uint32_t most, uint32_t *entries,
-							  void (*tick) (void));
+/* shared by the workers that choose them */
+typedef struct GraphEntries
+{
+	uint64_t	next;			/* trial */
+	uint64_t	after_missed;	/* the trial after the last that missed its node */
+	uint32_t	lock;			/* of the lines below */
+	uint32_t	most;
+	uint32_t	n;
+	uint32_t	node[];
+} GraphEntries;
+
+extern size_t graph_entries_size(uint32_t most);
+extern void graph_entries_begin(const Graph *graph, const uint32_t *order, uint32_t first,
+								uint32_t most, GraphEntries *entries);
+extern void graph_entries_try(GraphWorker *worker, int links, const uint32_t *order,
+							  GraphEntries *entries, void (*tick) (void));
 
 /*--- reading a graph nobody writes ---------------------------------------*/
 

@@ -141,6 +141,29 @@ link_neighbor(uint64_t link)
 	return result;
 }
 
+/* a lock held for a few instructions */
+static inline void
+graph_spin_lock(uint32_t *lock)
+{
+	while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE) != 0)
+	{
+		while (__atomic_load_n(lock, __ATOMIC_RELAXED) != 0)
+		{
+#if defined(__x86_64__) || defined(__i386__)
+			__builtin_ia32_pause();
+#elif defined(__aarch64__)
+			__asm__ __volatile__("isb");
+#endif
+		}
+	}
+}
+
+static inline void
+graph_spin_unlock(uint32_t *lock)
+{
+	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
 /* links of a list, some perhaps old, all valid; see README.md */
 static inline int
 read_list(GraphList *list, uint64_t *links)
@@ -197,6 +220,10 @@ extern int	graph_pool_insert(GraphWorker *worker, int n, int ef, GraphNeighbor c
 							  int *place);
 extern int	graph_search_level(GraphWorker *worker, const GraphTarget *target,
 							   GraphNeighbor start, int level, int ef);
+extern int	graph_nearest(GraphWorker *worker, const GraphTarget *target, const uint32_t *nodes,
+						  uint32_t nnodes, int most);
+extern int	graph_search_final(GraphWorker *worker, const GraphTarget *target, int n, int links,
+							   int ef);
 extern GraphNeighbor graph_descend(GraphWorker *worker, const GraphTarget *target,
 								   uint32_t start, int from, int to);
 

@@ -5,7 +5,10 @@
  *
  *	hnswparams.c	parameters, from options and column
  *	hnswtrain.c		a sample of the table; the model
- *	hnswbuild.c		the build: rows into the graph, serial or as a participant
+ *	hnswbuild.c		the build, and its phases
+ *	hnswload.c		rows into the graph
+ *	hnswfiles.c		temporary files
+ *	hnswaside.c		rows that the graph does not take
  *	hnswparallel.c	starting and ending parallel workers
  *	hnswfinish.c	final links, order, addresses
  *	hnswwrite.c		from the graph to pages
@@ -63,6 +66,12 @@ typedef struct HnswPlan
 	BlockNumber end;
 } HnswPlan;
 
+/* items in a temporary file; hnswfiles.c */
+typedef struct HnswItems HnswItems;
+
+#define HNSW_RECORDS	"records"
+#define HNSW_ROWS		"rows"
+
 /*
  * State of a build that all participants see: in dynamic shared memory if
  * there are workers.
@@ -91,7 +100,6 @@ typedef struct HnswBuildShared
 	Size		spare;			/* memory for reverse links */
 	HnswPlan	plan;
 	pg_atomic_uint64 next_links;	/* node */
-	pg_atomic_uint64 next_coords;	/* node */
 	pg_atomic_uint64 next_nav;	/* unit of pages */
 	pg_atomic_uint64 next_refine;	/* unit of pages */
 	pg_atomic_uint64 nodes_written;
@@ -138,9 +146,9 @@ typedef struct HnswBuild
 	uint32	   *upper;			/* number of a node's first upper slot */
 	BlockNumber *rest;			/* exact: first value page of the node at a place */
 	uint32	   *unit_tids;		/* first tids slot of each unit of nav pages */
-	uint32	   *entries;		/* leader: nodes searches start from */
-	uint32		nentries;
-	float	   *coords;			/* sketched coordinates, by node */
+	GraphEntries *entries;		/* nodes searches start from */
+	float	  **coords;			/* sketched coordinates, by chunk and node; hnsw_coords() */
+	uint32		nchunks;		/* serial: of the graph */
 
 	/* exact values */
 	uint8_t   **blocks;
@@ -148,22 +156,13 @@ typedef struct HnswBuild
 	uint32		block;			/* the one values go to */
 	Size		block_used;
 
-	BufFile    *records;		/* refine records of nodes, in order of insertion */
-	uint64		nrecords;
+	HnswItems  *records;		/* refine records of nodes, in order of insertion */
 	BufFile    *aside;			/* rows for the page-level insert */
 
 	/* with filter columns: addresses and keys of rows, which the graph has by number */
-	BufFile    *rows;
-	uint64		nrows;
+	HnswItems  *rows;
 	uint64	   *row;			/* scratch: the address, and nwords keys */
 } HnswBuild;
-
-/* a row put aside, before its keys and its plain value */
-typedef struct HnswAside
-{
-	ItemPointerData tid;
-	uint32		size;
-} HnswAside;
 
 /* hnswparams.c */
 extern void hnsw_choose_params(Relation rel, const VecMetric *metric, HnswParams *params,
@@ -176,12 +175,46 @@ extern void hnsw_set_model(HnswIndex *index, Relation rel, QuantModel *model);
 extern void hnsw_train(HnswBuild *build, const QuantConfig *config);
 
 /* hnswbuild.c */
-extern void hnsw_build_attach(HnswBuild *build);
-extern void hnsw_build_participate(HnswBuild *build, ParallelTableScanDesc scan, int phase);
+extern void hnsw_build_participate(HnswBuild *build, TableScanDesc scan, int phase);
 extern void hnsw_build_tick(void);
+
+/* hnswload.c */
+extern void *hnsw_build_memory(HnswBuild *build, Size size);
+extern void hnsw_choose_chunks(HnswBuild *build);
+extern void hnsw_build_attach(HnswBuild *build);
+extern void hnsw_load(HnswBuild *build, TableScanDesc scan);
 extern const struct varlena *hnsw_build_value(const HnswBuild *build, const uint8_t *code);
-extern BufFile *hnsw_build_file(HnswBuild *build, const char *what, int participant,
-								bool create);
+
+/* hnswfiles.c */
+extern HnswItems *hnsw_items_create(HnswBuild *build, const char *what, Size size);
+extern void hnsw_items_add(HnswItems *items, const void *item);
+extern uint64 hnsw_items_count(const HnswItems *items);
+extern void hnsw_items_written(HnswItems *items);
+extern HnswItems *hnsw_items_open(HnswBuild *build, const char *what, int participant, Size size);
+extern void hnsw_items_read(HnswItems *items, uint64 n, void *item);
+extern void hnsw_items_close(HnswItems *items);
+
+/* participant and number of the next item */
+static inline uint64
+hnsw_item_name(const HnswBuild *build, const HnswItems *items)
+{
+	return (uint64) build->participant << 48 | hnsw_items_count(items);
+}
+
+/* hnswaside.c */
+extern void hnsw_put_aside(HnswBuild *build, ItemPointer tid, struct varlena *plain);
+extern void hnsw_aside_written(HnswBuild *build);
+extern void hnsw_report_aside(const HnswBuild *build);
+extern void hnsw_insert_aside(HnswBuild *build);
+
+static inline float *
+hnsw_coords(const HnswBuild *build, uint32 node)
+{
+	int			shift = build->shared->graph_params.chunk_shift;
+	Size		place = node & (((uint32) 1 << shift) - 1);
+
+	return build->coords[node >> shift] + place * (Size) build->index.model->sketch_dims;
+}
 
 static inline HnswTrailer *
 hnsw_trailer(const HnswBuild *build, const uint8_t *code)
@@ -210,11 +243,14 @@ extern void hnsw_parallel_run(HnswLeader *leader, HnswBuild *build);
 extern void hnsw_parallel_end(HnswLeader *leader);
 
 /* hnswfinish.c */
+extern Size hnsw_coords_size(const HnswBuild *build);
 extern Size hnsw_finish_area(const HnswBuild *build, Size nodes);
 extern Size hnsw_finish_bytes(const HnswBuild *build);
 extern void hnsw_finish_map(HnswBuild *build, void *area, Size nodes);
 extern void hnsw_finish_links(HnswBuild *build);
 extern void hnsw_finish_order(HnswBuild *build);
+extern void hnsw_finish_entries(HnswBuild *build);
+extern void hnsw_finish_plan(HnswBuild *build);
 extern void hnsw_finish_empty(HnswBuild *build, HnswPlan *plan, ForkNumber fork);
 extern uint32 hnsw_tids_slots(const HnswBuild *build, uint32 node);
 

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * hnswfinish.c
- *	  From the loaded graph to one that can be written: final links and
- *	  sketched coordinates, by all participants; then, by the leader, the order
+ *	  From the loaded graph to one that can be written: final links and the
+ *	  nodes searches start from, by all participants; by the leader, the order
  *	  of nodes and the address of everything.
  *
  * All sizes are known once the graph is ordered, so every address is computed
@@ -23,9 +23,6 @@
 
 #include "compat.h"
 
-/* nodes whose coordinates a participant computes before it takes others */
-#define COORDS_BATCH		512
-
 /* ranges of nodes a participant prunes, if memory does */
 #define LINKS_RANGES		4
 
@@ -34,48 +31,65 @@
 
 /*--- memory --------------------------------------------------------------*/
 
-static Size
-coords_size(const HnswBuild *build)
+/*
+ * hnsw_coords_size
+ *		Bytes of a node's sketched coordinates.
+ */
+Size
+hnsw_coords_size(const HnswBuild *build)
 {
 	const QuantModel *model = build->index.model;
 
 	return model == NULL ? 0 : sizeof(float) * model->sketch_dims;
 }
 
+/* entries that one slot has room for, and all that there may be */
+static uint32
+entries_first(const HnswBuild *build)
+{
+	return entry_room(build->index.layout.ngroups, HNSW_PAGE_ROOM);
+}
+
+static Size
+entries_size(const HnswBuild *build)
+{
+	return MAXALIGN(build->index.layout.ngroups == 0 ? 0 :
+					graph_entries_size(entries_first(build) * ENTRY_MAX_SLOTS));
+}
+
 /*
  * hnsw_finish_area
- *		Bytes of the arrays for so many nodes.
+ *		Bytes of the arrays for so many nodes, without coordinates.
  */
 Size
 hnsw_finish_area(const HnswBuild *build, Size nodes)
 {
-	Size		per_node = 4 * sizeof(uint32) + coords_size(build);
 	Size		units = nodes / HNSW_UNIT_PAGES + 2;
 
-	return add_size(mul_size(nodes, per_node), mul_size(units, sizeof(uint32)));
+	return add_size(add_size(mul_size(nodes, 4 * sizeof(uint32)), entries_size(build)),
+					mul_size(units, sizeof(uint32)));
 }
 
 /*
  * hnsw_finish_bytes
- *		Bytes to be kept free for each node of the graph.
+ *		Bytes to be kept free for each node of the graph, coordinates included.
  */
 Size
 hnsw_finish_bytes(const HnswBuild *build)
 {
-	return 5 * sizeof(uint32) + LEAST_REVERSE + coords_size(build);
+	return 5 * sizeof(uint32) + LEAST_REVERSE + hnsw_coords_size(build);
 }
 
 /*
  * hnsw_finish_map
- *		Lay out the arrays for so many nodes, in memory aligned for floats.
+ *		Lay out the arrays for so many nodes, in aligned memory.
  */
 void
 hnsw_finish_map(HnswBuild *build, void *area, Size nodes)
 {
-	uint32	   *next = area;
+	uint32	   *next = (uint32 *) ((char *) area + entries_size(build));
 
-	build->coords = area;
-	next += nodes * coords_size(build) / sizeof(uint32);
+	build->entries = area;
 	build->order = next;
 	build->place = next + nodes;
 	build->upper = next + 2 * nodes;
@@ -83,11 +97,14 @@ hnsw_finish_map(HnswBuild *build, void *area, Size nodes)
 	build->unit_tids = next + 4 * nodes;
 }
 
-/*--- links and coordinates -----------------------------------------------*/
+/*--- links ---------------------------------------------------------------*/
 
-/* choose final links of one range of nodes after the other */
-static void
-choose_links(HnswBuild *build)
+/*
+ * hnsw_finish_links
+ *		A participant's part of final links: one range of nodes after the other.
+ */
+void
+hnsw_finish_links(HnswBuild *build)
 {
 	HnswBuildShared *shared = build->shared;
 	Graph	   *graph = &build->graph;
@@ -112,59 +129,6 @@ choose_links(HnswBuild *build)
 			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) last);
 	}
 	pfree(scratch);
-}
-
-/* sketched coordinates of one batch of nodes after the other */
-static void
-project_nodes(HnswBuild *build)
-{
-	const QuantModel *model = build->index.model;
-	HnswBuildShared *shared = build->shared;
-	uint32		nnodes = graph_nodes(&build->graph);
-	uint64		first;
-
-	while ((first = pg_atomic_fetch_add_u64(&shared->next_coords, COORDS_BATCH)) < nnodes)
-	{
-		uint32		last = (uint32) Min(first + COORDS_BATCH, nnodes);
-
-		CHECK_FOR_INTERRUPTS();
-		for (uint32 node = (uint32) first; node < last; node++)
-		{
-			nav_decode(model, quant_build_bits(model), graph_code(&build->graph, node),
-					   build->nav);
-			sketch_project(model, build->nav, build->coords + (Size) node * model->sketch_dims);
-		}
-	}
-}
-
-/*
- * hnsw_finish_links
- *		A participant's part of final links and sketched coordinates.
- */
-void
-hnsw_finish_links(HnswBuild *build)
-{
-	choose_links(build);
-	if (build->index.layout.ngroups > 0)
-		project_nodes(build);
-}
-
-/*--- entries -------------------------------------------------------------*/
-
-/* choose the nodes searches start from: what one entry slot holds, or more */
-static void
-choose_entries(HnswBuild *build)
-{
-	const SlotLayout *layout = &build->index.layout;
-	uint32		room = entry_room(layout->ngroups, HNSW_PAGE_ROOM);
-	uint32		most = room * ENTRY_MAX_SLOTS;
-
-	if (layout->ngroups == 0 || build->shared->plan.nnodes == 0)
-		return;
-	build->entries = MemoryContextAlloc(build->context, sizeof(uint32) * most);
-	build->nentries = graph_entries(&build->worker, layout->links, build->order, room, most,
-									build->entries, hnsw_build_tick);
-	build->index.params.more_entries = (uint16) ((build->nentries - 1) / room);
 }
 
 /*--- addresses -----------------------------------------------------------*/
@@ -275,29 +239,57 @@ hnsw_finish_empty(HnswBuild *build, HnswPlan *plan, ForkNumber fork)
 	vec_zero_blocks_compat(RelationGetSmgr(build->rel), fork, 0, plan->end);
 }
 
+/*--- order, entries, plan -------------------------------------------------*/
+
 /*
  * hnsw_finish_order
  *		The leader's part, when all links are chosen: make all nodes reachable,
- *		order them, plan the pages and extend the file for them.
+ *		order them, and choose the first entries.
  */
 void
 hnsw_finish_order(HnswBuild *build)
 {
-	HnswBuildShared *shared = build->shared;
 	Graph	   *graph = &build->graph;
 	int			links = build->index.layout.links;
 	Size		size = Max(graph_connect_scratch(graph), graph_order_scratch(graph));
 	void	   *scratch = MemoryContextAllocHuge(build->context, size);
-	uint64		values;
+	uint32		first = entries_first(build);
 
-	shared->plan.nnodes = graph_nodes(graph);
+	build->shared->plan.nnodes = graph_nodes(graph);
 	graph_connect(&build->worker, links, scratch, hnsw_build_tick);
 	graph_order(graph, links, build->index.slots_per_page, build->order, scratch,
 				hnsw_build_tick);
 	pfree(scratch);
-	choose_entries(build);
-	values = number_nodes(build);
-	lay_out(&build->index, build->rel, &shared->plan, values);
-	vec_zero_blocks_compat(RelationGetSmgr(build->rel), MAIN_FORKNUM, 0,
-						   shared->plan.end);
+	if (build->index.layout.ngroups > 0)
+		graph_entries_begin(graph, build->order, first, first * ENTRY_MAX_SLOTS, build->entries);
+}
+
+/*
+ * hnsw_finish_entries
+ *		A participant's part of choosing the nodes searches start from.
+ */
+void
+hnsw_finish_entries(HnswBuild *build)
+{
+	const SlotLayout *layout = &build->index.layout;
+
+	if (layout->ngroups > 0)
+		graph_entries_try(&build->worker, layout->links, build->order, build->entries,
+						  hnsw_build_tick);
+}
+
+/*
+ * hnsw_finish_plan
+ *		The leader's part when these are chosen: plan the pages, and extend the
+ *		file for them.
+ */
+void
+hnsw_finish_plan(HnswBuild *build)
+{
+	HnswPlan   *plan = &build->shared->plan;
+
+	if (build->index.layout.ngroups > 0 && plan->nnodes > 0)
+		build->index.params.more_entries = (uint8) ((build->entries->n - 1) / entries_first(build));
+	lay_out(&build->index, build->rel, plan, number_nodes(build));
+	vec_zero_blocks_compat(RelationGetSmgr(build->rel), MAIN_FORKNUM, 0, plan->end);
 }

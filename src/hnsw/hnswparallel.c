@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * hnswparallel.c
- *	  Workers for a build: starting them, what they do, and ending them.
+ *	  Workers for a build: what they share, and what they do.
  *
  * The graph lies in one segment of dynamic shared memory, made before workers
- * are; where that cannot be had, the build is serial.  Everything else is in
- * the parallel context's own segment.
+ * are; where that cannot be had, the build is serial.  am/am_parallel.c starts
+ * and ends them.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,39 +13,21 @@
 
 #include <math.h>
 
-#include "access/parallel.h"
-#include "access/table.h"
 #include "access/tableam.h"
-#include "access/xact.h"
-#include "catalog/index.h"
-#include "executor/instrument.h"
+#include "am/am_parallel.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/shm_toc.h"
-#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
-#include "utils/snapmgr.h"
 
-#define KEY_SHARED		UINT64CONST(0xA100000000000001)
-#define KEY_SCAN		UINT64CONST(0xA100000000000002)
-#define KEY_MODEL		UINT64CONST(0xA100000000000003)
-#define KEY_QUERY_TEXT	UINT64CONST(0xA100000000000004)
-#define KEY_WAL_USAGE	UINT64CONST(0xA100000000000005)
-#define KEY_BUFFER_USAGE UINT64CONST(0xA100000000000006)
+#define KEY_SHARED		1
+#define KEY_MODEL		2
 
 #define LINE			64
 
 struct HnswLeader
 {
-	ParallelContext *pcxt;
-	Snapshot	snapshot;
-	ParallelTableScanDesc scan;
-	WalUsage   *wal_usage;
-	BufferUsage *buffer_usage;
-	dsm_segment *memory;
-	ResourceOwner owner;		/* of memory */
+	AmParallel	parallel;
 };
 
 extern VEC_EXPORT void vecext_hnsw_build_worker(dsm_segment *seg, shm_toc *toc);
@@ -83,55 +65,8 @@ choose_sizes(HnswBuild *build, int participants)
 			participants;
 	return add_size(add_size(add_size(mul_size(shared->chunk_size, shared->nchunks),
 									  mul_size(shared->block_size, shared->nblocks)),
-							 hnsw_finish_area(build, all_nodes(shared))), LINE);
-}
-
-/* shared memory, or NULL with a notice if there is not enough */
-static dsm_segment *
-create_memory(Size size, ResourceOwner owner)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner old = CurrentResourceOwner;
-	dsm_segment *volatile seg = NULL;
-
-	CurrentResourceOwner = owner;
-	PG_TRY();
-	{
-		seg = dsm_create(size, DSM_CREATE_NULL_IF_MAXSEGMENTS);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_OUT_OF_MEMORY &&
-			error->sqlerrcode != ERRCODE_DISK_FULL &&
-			error->sqlerrcode != ERRCODE_INSUFFICIENT_RESOURCES)
-			PG_RE_THROW();
-		FlushErrorState();
-		ereport(NOTICE,
-				(errmsg("hnsw index is built without parallel workers"),
-				 errdetail("The graph needs %zu MB of shared memory: %s.", size >> 20,
-						   error->message),
-				 errhint("Make shared memory larger; on Linux that is /dev/shm.")));
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	CurrentResourceOwner = old;
-	return seg;
-}
-
-static void
-release_memory(HnswLeader *leader)
-{
-	if (leader->memory != NULL)
-		dsm_detach(leader->memory);
-	leader->memory = NULL;
-	ResourceOwnerRelease(leader->owner, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
-	ResourceOwnerRelease(leader->owner, RESOURCE_RELEASE_LOCKS, false, false);
-	ResourceOwnerRelease(leader->owner, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
-	ResourceOwnerDelete(leader->owner);
+							 add_size(mul_size(all_nodes(shared), hnsw_coords_size(build)),
+									  hnsw_finish_area(build, all_nodes(shared)))), LINE);
 }
 
 /* where this process sees all but the chunks: exact values, arrays for the end */
@@ -140,7 +75,11 @@ map_rest(HnswBuild *build, uint8_t *base)
 {
 	const HnswBuildShared *shared = build->shared;
 
+	Size		coords = hnsw_coords_size(build) << shared->graph_params.chunk_shift;
+
 	base += (Size) shared->nchunks * shared->chunk_size;
+	for (uint32 i = 0; i < shared->nchunks; i++, base += coords)
+		build->coords[i] = (float *) base;
 	hnsw_finish_map(build, base + (Size) shared->nblocks * shared->block_size,
 					all_nodes(shared));
 	build->block_room = shared->nblocks;
@@ -158,71 +97,6 @@ memory_base(dsm_segment *seg)
 
 /*--- the leader ----------------------------------------------------------*/
 
-static void
-estimate(ParallelContext *pcxt, Size size)
-{
-	shm_toc_estimate_chunk(&pcxt->estimator, size);
-	shm_toc_estimate_keys(&pcxt->estimator, 1);
-}
-
-static void *
-store(ParallelContext *pcxt, uint64 key, const void *bytes, Size size)
-{
-	void	   *p = shm_toc_allocate(pcxt->toc, size);
-
-	if (bytes != NULL)
-		memcpy(p, bytes, size);
-	shm_toc_insert(pcxt->toc, key, p);
-	return p;
-}
-
-/* fill the parallel context's segment; build->shared moves there */
-static void
-store_all(HnswLeader *leader, HnswBuild *build)
-{
-	ParallelContext *pcxt = leader->pcxt;
-	const QuantModel *model = build->index.model;
-
-	build->shared = store(pcxt, KEY_SHARED, build->shared, sizeof(HnswBuildShared));
-	SharedFileSetInit(&build->shared->files, pcxt->seg);
-	leader->scan = store(pcxt, KEY_SCAN, NULL,
-						 table_parallelscan_estimate(build->heap, leader->snapshot));
-	table_parallelscan_initialize(build->heap, leader->scan, leader->snapshot);
-	if (model != NULL)
-		store(pcxt, KEY_MODEL, model, model->size);
-	if (debug_query_string != NULL)
-		store(pcxt, KEY_QUERY_TEXT, debug_query_string, strlen(debug_query_string) + 1);
-	leader->wal_usage = store(pcxt, KEY_WAL_USAGE, NULL,
-							  mul_size(sizeof(WalUsage), pcxt->nworkers));
-	leader->buffer_usage = store(pcxt, KEY_BUFFER_USAGE, NULL,
-								 mul_size(sizeof(BufferUsage), pcxt->nworkers));
-}
-
-static void
-estimate_all(HnswLeader *leader, const HnswBuild *build)
-{
-	ParallelContext *pcxt = leader->pcxt;
-
-	estimate(pcxt, sizeof(HnswBuildShared));
-	estimate(pcxt, table_parallelscan_estimate(build->heap, leader->snapshot));
-	if (build->index.model != NULL)
-		estimate(pcxt, build->index.model->size);
-	if (debug_query_string != NULL)
-		estimate(pcxt, strlen(debug_query_string) + 1);
-	estimate(pcxt, mul_size(sizeof(WalUsage), pcxt->nworkers));
-	estimate(pcxt, mul_size(sizeof(BufferUsage), pcxt->nworkers));
-}
-
-/* leave parallel mode */
-static void
-end_context(HnswLeader *leader)
-{
-	if (IsMVCCSnapshot(leader->snapshot))
-		UnregisterSnapshot(leader->snapshot);
-	DestroyParallelContext(leader->pcxt);
-	ExitParallelMode();
-}
-
 /*
  * hnsw_parallel_begin
  *		Get memory and a parallel context; NULL if either cannot be had, with
@@ -232,33 +106,22 @@ HnswLeader *
 hnsw_parallel_begin(HnswBuild *build, int workers)
 {
 	HnswLeader *leader = palloc0(sizeof(HnswLeader));
+	const QuantModel *model = build->index.model;
 	Size		size = choose_sizes(build, workers + 1);
+	AmChunk		chunks[] = {
+		{KEY_SHARED, build->shared, sizeof(HnswBuildShared), NULL},
+		{KEY_MODEL, model, model ? model->size : 0, NULL},
+	};
 
-	if (size == 0)
+	if (size == 0 || !am_parallel_memory(&leader->parallel, size, "hnsw"))
 		return NULL;
-	leader->owner = ResourceOwnerCreate(CurrentResourceOwner, "hnsw build");
-	leader->memory = create_memory(size, leader->owner);
-	if (leader->memory == NULL)
-	{
-		release_memory(leader);
+	if (!am_parallel_begin(&leader->parallel, build->heap, build->info,
+						   "vecext_hnsw_build_worker", workers, chunks, lengthof(chunks)))
 		return NULL;
-	}
-
-	EnterParallelMode();
-	leader->pcxt = CreateParallelContext("vecext", "vecext_hnsw_build_worker", workers);
-	leader->snapshot = build->info->ii_Concurrent ?
-		RegisterSnapshot(GetTransactionSnapshot()) : SnapshotAny;
-	estimate_all(leader, build);
-	InitializeParallelDSM(leader->pcxt);
-	if (leader->pcxt->seg == NULL)
-	{
-		end_context(leader);
-		release_memory(leader);
-		return NULL;
-	}
-	store_all(leader, build);
-	build->shared->memory = dsm_segment_handle(leader->memory);
-	build->shared->participants = leader->pcxt->nworkers + 1;
+	build->shared = chunks[0].stored;
+	build->shared->memory = dsm_segment_handle(leader->parallel.memory);
+	build->shared->participants = leader->parallel.pcxt->nworkers + 1;
+	SharedFileSetInit(&build->shared->files, leader->parallel.pcxt->seg);
 	build->parallel = true;
 	return leader;
 }
@@ -271,7 +134,7 @@ void
 hnsw_parallel_run(HnswLeader *leader, HnswBuild *build)
 {
 	HnswBuildShared *shared = build->shared;
-	uint8_t    *base = memory_base(leader->memory);
+	uint8_t    *base = memory_base(leader->parallel.memory);
 	int			phase;
 
 	hnsw_build_attach(build);
@@ -284,11 +147,10 @@ hnsw_parallel_run(HnswLeader *leader, HnswBuild *build)
 
 	/* before any worker: without the leader no phase may end */
 	phase = BarrierAttach(&shared->barrier);
-	LaunchParallelWorkers(leader->pcxt);
-	hnsw_build_participate(build, leader->scan, phase);
-	WaitForParallelWorkersToFinish(leader->pcxt);
-	for (int i = 0; i < leader->pcxt->nworkers_launched; i++)
-		InstrAccumParallelQuery(&leader->buffer_usage[i], &leader->wal_usage[i]);
+	am_parallel_launch(&leader->parallel);
+	hnsw_build_participate(build, table_beginscan_parallel(build->heap, leader->parallel.scan),
+						   phase);
+	am_parallel_wait(&leader->parallel);
 }
 
 /*
@@ -298,8 +160,7 @@ hnsw_parallel_run(HnswLeader *leader, HnswBuild *build)
 void
 hnsw_parallel_end(HnswLeader *leader)
 {
-	end_context(leader);
-	release_memory(leader);
+	am_parallel_end(&leader->parallel);
 }
 
 /*--- a worker ------------------------------------------------------------*/
@@ -333,34 +194,21 @@ vecext_hnsw_build_worker(dsm_segment *seg, shm_toc *toc)
 {
 	HnswBuildShared *shared = shm_toc_lookup(toc, KEY_SHARED, false);
 	HnswBuild  *build = palloc0(sizeof(HnswBuild));
-	LOCKMODE	heap_lock = shared->concurrent ? ShareUpdateExclusiveLock : ShareLock;
-	LOCKMODE	index_lock = shared->concurrent ? RowExclusiveLock : AccessExclusiveLock;
-	dsm_segment *memory;
+	dsm_segment *memory = dsm_attach(shared->memory);
+	AmWorker	worker;
 
-	debug_query_string = shm_toc_lookup(toc, KEY_QUERY_TEXT, true);
-	pgstat_report_activity(STATE_RUNNING, debug_query_string);
-	memory = dsm_attach(shared->memory);
 	if (memory == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("could not map dynamic shared memory segment")));
 	SharedFileSetAttach(&shared->files, seg);
-
-	build->heap = table_open(shared->heap, heap_lock);
-	build->rel = index_open(shared->rel, index_lock);
-	build->info = BuildIndexInfo(build->rel);
-	build->info->ii_Concurrent = shared->concurrent;
+	am_worker_begin(&worker, toc, shared->heap, shared->rel, shared->concurrent);
+	build->heap = worker.heap;
+	build->rel = worker.rel;
+	build->info = worker.info;
 	attach_worker(build, shared, toc, memory);
-
-	InstrStartParallelQuery();
-	hnsw_build_participate(build, shm_toc_lookup(toc, KEY_SCAN, false),
-						   BarrierAttach(&shared->barrier));
-	InstrEndParallelQuery((BufferUsage *) shm_toc_lookup(toc, KEY_BUFFER_USAGE, false) +
-						  ParallelWorkerNumber,
-						  (WalUsage *) shm_toc_lookup(toc, KEY_WAL_USAGE, false) +
-						  ParallelWorkerNumber);
+	hnsw_build_participate(build, worker.scan, BarrierAttach(&shared->barrier));
+	am_worker_end(&worker, toc);
 	MemoryContextDelete(build->context);
-	index_close(build->rel, index_lock);
-	table_close(build->heap, heap_lock);
 	dsm_detach(memory);
 }

@@ -20,6 +20,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#define CACHE_LINE		64
+
 typedef struct Writer
 {
 	HnswBuild  *build;
@@ -28,8 +30,8 @@ typedef struct Writer
 	const HnswPlan *plan;
 	ForkNumber	fork;
 	uint8_t    *code;			/* scratch: a page code */
-	BufFile   **records;		/* by participant */
-	BufFile   **rows;			/* the same, with filter columns */
+	HnswItems **records;		/* by participant */
+	HnswItems **rows;			/* the same, with filter columns */
 	uint64	   *row;			/* scratch: a row's address and keys */
 	BlockNumber next;			/* block to be written */
 } Writer;
@@ -149,6 +151,19 @@ page_code(const Writer *w, uint32 node)
 	memcpy(w->code, &head, sizeof(head));
 }
 
+/* let the memory system start on what the sketch of a link is made of */
+static void
+fetch_link(const HnswBuild *build, uint32 to)
+{
+	const char *code = (const char *) graph_code(&build->graph, to);
+	const char *coords = (const char *) hnsw_coords(build, to);
+
+	for (Size i = 0; i < build->nav_size; i += CACHE_LINE)
+		__builtin_prefetch(code + i);
+	for (Size i = 0; i < hnsw_coords_size(build); i += CACHE_LINE)
+		__builtin_prefetch(coords + i);
+}
+
 /* the links of the node at a place */
 static void
 write_links(const Writer *w, uint32 place, uint8_t *slot)
@@ -166,9 +181,9 @@ write_links(const Writer *w, uint32 place, uint8_t *slot)
 
 		if (w->layout->ngroups > 0)
 		{
-			Size		dims = model->sketch_dims;
-
-			sketch_encode(model, w->build->coords + node * dims, w->build->coords + ids[i] * dims,
+			if (i + 1 < n)
+				fetch_link(w->build, ids[i + 1]);
+			sketch_encode(model, hnsw_coords(w->build, node), hnsw_coords(w->build, ids[i]),
 						  nav_edge(model, quant_build_bits(model), graph_code(graph, node),
 								   graph_code(graph, ids[i])), &edge);
 		}
@@ -176,23 +191,22 @@ write_links(const Writer *w, uint32 place, uint8_t *slot)
 	}
 }
 
+/* an item by the name that hnsw_item_name() gave it */
+static void
+read_item(HnswItems **items, uint64 name, void *item)
+{
+	hnsw_items_read(items[name >> 48], name & ((UINT64CONST(1) << 48) - 1), item);
+}
+
 /* the address of a row of the graph; w->row has its keys */
 static ItemPointerData
 read_row(const Writer *w, uint64 name)
 {
-	Size		size = hnsw_row_size(w->build);
 	ItemPointerData tid;
 
 	w->row[0] = name;
 	if (w->rows != NULL)
-	{
-		BufFile    *file = w->rows[name >> 48];
-		uint64		n = name & ((UINT64CONST(1) << 48) - 1);
-
-		if (BufFileSeek(file, 0, (off_t) (n * size), SEEK_SET) != 0 ||
-			BufFileRead(file, w->row, size) != size)
-			elog(ERROR, "could not read a row from a temporary file");
-	}
+		read_item(w->rows, name, w->row);
 	ItemPointerSet(&tid, (BlockNumber) (w->row[0] >> 16), (OffsetNumber) w->row[0]);
 	return tid;
 }
@@ -265,14 +279,8 @@ write_nav(Writer *w, BlockNumber start, BlockNumber end)
 static void
 read_record(const Writer *w, uint32 node, uint8_t *record)
 {
-	Size		size = w->index->params.refine_size;
-	uint64		where = hnsw_trailer(w->build, graph_code(&w->build->graph, node))->where;
-	BufFile    *file = w->records[where >> 48];
-	uint64		n = where & ((UINT64CONST(1) << 48) - 1);
-
-	if (BufFileSeek(file, 0, (off_t) (n * size), SEEK_SET) != 0 ||
-		BufFileRead(file, record, size) != size)
-		elog(ERROR, "could not read a record from a temporary file");
+	read_item(w->records, hnsw_trailer(w->build, graph_code(&w->build->graph, node))->where,
+			  record);
 }
 
 /* a unit of refine pages; records run on over their ends */
@@ -296,9 +304,14 @@ write_refine(Writer *w, BlockNumber start, BlockNumber end)
 		{
 			Size		n = Min(size - done, room);
 
-			if (done == 0)
-				read_record(w, w->build->order[place], w->build->record);
-			memcpy(to, w->build->record + done, n);
+			if (n == size)
+				read_record(w, w->build->order[place], to);
+			else
+			{
+				if (done == 0)
+					read_record(w, w->build->order[place], w->build->record);
+				memcpy(to, w->build->record + done, n);
+			}
 			to += n;
 			room -= n;
 			done += n;
@@ -313,26 +326,25 @@ write_refine(Writer *w, BlockNumber start, BlockNumber end)
 }
 
 /* a file of each participant, to be read */
-static BufFile **
-open_files(const Writer *w, const char *what, BufFile *own)
+static HnswItems **
+open_files(const Writer *w, const char *what, HnswItems *own, Size size)
 {
 	HnswBuild  *build = w->build;
 	int			n = build->shared->participants;
-	BufFile   **files = palloc0(sizeof(BufFile *) * (Size) n);
+	HnswItems **files = palloc0(sizeof(HnswItems *) * (Size) n);
 
-	files[0] = own;
-	for (int i = 0; build->parallel && i < n; i++)
-		files[i] = hnsw_build_file(build, what, i, false);
+	for (int i = 0; i < n; i++)
+		files[i] = i == build->participant ? own : hnsw_items_open(build, what, i, size);
 	return files;
 }
 
 static void
-close_files(const Writer *w, BufFile **files)
+close_files(const Writer *w, HnswItems **files)
 {
-	for (int i = 0; files != NULL && w->build->parallel && i < w->build->shared->participants; i++)
+	for (int i = 0; files != NULL && i < w->build->shared->participants; i++)
 	{
-		if (files[i] != NULL)
-			BufFileClose(files[i]);
+		if (i != w->build->participant)
+			hnsw_items_close(files[i]);
 	}
 }
 
@@ -395,7 +407,7 @@ write_entry_slot(Writer *w, const uint32 *nodes, int n)
 	{
 		SketchEdge	edge;
 
-		sketch_encode(model, origin, w->build->coords + (Size) nodes[i] * model->sketch_dims,
+		sketch_encode(model, origin, hnsw_coords(w->build, nodes[i]),
 					  nav_edge_from_origin(graph_code(&w->build->graph, nodes[i])), &edge);
 		entry_set_link(entry, ngroups, i, w->build->place[nodes[i]], &edge);
 	}
@@ -409,8 +421,8 @@ write_entries(Writer *w)
 {
 	uint32		room = entry_room(w->layout->ngroups, HNSW_PAGE_ROOM);
 
-	for (uint32 i = 0; i < w->build->nentries; i += room)
-		write_entry_slot(w, w->build->entries + i, Min(room, w->build->nentries - i));
+	for (uint32 i = 0; i < w->build->entries->n; i += room)
+		write_entry_slot(w, w->build->entries->node + i, Min(room, w->build->entries->n - i));
 }
 
 static void
@@ -590,11 +602,12 @@ hnsw_write_units(HnswBuild *build)
 
 	init_writer(&w, build, plan, MAIN_FORKNUM);
 	if (build->index.params.nwords > 0)
-		w.rows = open_files(&w, "rows", build->rows);
+		w.rows = open_files(&w, HNSW_ROWS, build->rows, hnsw_row_size(build));
 	write_units(&w, write_nav, &shared->next_nav, plan->nav_start, plan->refine_start);
 	close_files(&w, w.rows);
 	if (build->index.params.refine_size > 0)
-		w.records = open_files(&w, "records", build->records);
+		w.records = open_files(&w, HNSW_RECORDS, build->records,
+							   build->index.params.refine_size);
 	write_units(&w, write_refine, &shared->next_refine, plan->refine_start, plan->upper_start);
 	close_files(&w, w.records);
 }
@@ -630,7 +643,7 @@ hnsw_write_rest(HnswBuild *build)
 	if (build->index.model == NULL)
 		write_values(&w);
 	if (build->index.params.nwords > 0)
-		w.rows = open_files(&w, "rows", build->rows);
+		w.rows = open_files(&w, HNSW_ROWS, build->rows, hnsw_row_size(build));
 	write_tids(&w);
 	close_files(&w, w.rows);
 	if (w.next != plan->end)

@@ -86,11 +86,13 @@ FN(dot_u4_rows) (const uint8_t *a, const uint8_t *const *rows, int n, int dim, i
 	size_t		bytes = ((size_t) dim + 1) / 2;
 	int			done = 0;
 
-	for (; n - done >= DOT_ROWS; done += DOT_ROWS)
+	for (; done < n && n >= DOT_ROWS; done += DOT_ROWS)
 	{
 		SumLane		acc[DOT_ROWS];
 		size_t		i = 0;
 
+		/* the last go takes some rows again rather than the rest one by one */
+		done = n - done < DOT_ROWS ? n - DOT_ROWS : done;
 		VEC_UNROLL
 		for (int j = 0; j < DOT_ROWS; j++)
 			acc[j] = I_ZERO();

@@ -20,6 +20,10 @@
 /* half a unit in the last place of 1.0f */
 #define UNIT		0x1p-24
 
+/* levels made in one go, and parts in which sums are kept */
+#define BLOCK		64
+#define LANES		4
+
 /* what a step multiplies, so that y = u - center */
 static double
 center_of(int bits)
@@ -95,6 +99,37 @@ level_for(float x, float inverse_step, int bits)
 	return (int) level;
 }
 
+/*
+ * Levels of some of x into level[], their sum added to *sum, and what the head
+ * is made of to dot[] and total[], by lanes; n is at most BLOCK.
+ */
+static inline void
+block_levels(const float *x, int n, float inverse_step, int bits, int32_t *level, int32_t *sum,
+			 double *dot, double *total)
+{
+	int32_t		all = 0;
+	int			i;
+
+	for (i = 0; i < n; i++)
+		level[i] = level_for(x[i], inverse_step, bits);
+	for (i = 0; i < n; i++)
+		all += level[i];
+	for (i = 0; i + LANES <= n; i += LANES)
+	{
+		for (int j = 0; j < LANES; j++)
+		{
+			dot[j] += (double) x[i + j] * level[i + j];
+			total[j] += x[i + j];
+		}
+	}
+	for (; i < n; i++)
+	{
+		dot[0] += (double) x[i] * level[i];
+		total[0] += x[i];
+	}
+	*sum += all;
+}
+
 /* write the levels of x and return the sums the head is made of */
 static void
 write_levels(const float *x, int dim, float inverse_step, int bits, uint8_t *levels,
@@ -102,27 +137,31 @@ write_levels(const float *x, int dim, float inverse_step, int bits, uint8_t *lev
 {
 	int			per_byte = 8 / bits;
 	int			part = (dim + per_byte - 1) / per_byte;
-	double		dot = 0;
-	double		total = 0;
-	int32_t		all = 0;
+	double		dot[LANES] = {0};
+	double		total[LANES] = {0};
 
 	memset(levels, 0, (size_t) part);
+	*sum = 0;
 	for (int start = 0, shift = 0; start < dim; start += part, shift += bits)
 	{
-		int			n = dim - start < part ? dim - start : part;
+		int			end = dim - start < part ? dim - start : part;
 
-		for (int i = 0; i < n; i++)
+		for (int first = 0; first < end; first += BLOCK)
 		{
-			int			level = level_for(x[start + i], inverse_step, bits);
+			int			n = end - first < BLOCK ? end - first : BLOCK;
+			int32_t		level[BLOCK];
 
-			levels[i] = (uint8_t) (levels[i] | level << shift);
-			all += level;
-			dot += (double) x[start + i] * level;
-			total += x[start + i];
+			block_levels(x + start + first, n, inverse_step, bits, level, sum, dot, total);
+			for (int i = 0; i < n; i++)
+				levels[first + i] = (uint8_t) (levels[first + i] | level[i] << shift);
 		}
 	}
-	*sum = all;
-	*xy = dot - center_of(bits) * total;
+	for (int j = 1; j < LANES; j++)
+	{
+		dot[0] += dot[j];
+		total[0] += total[j];
+	}
+	*xy = dot[0] - center_of(bits) * total[0];
 }
 
 static int32_t

@@ -24,9 +24,6 @@
 /* keeps an offset finite as a half; farther than anything worth a visit */
 #define FARTHEST	60000.0f
 
-/* sums are kept in so many parts */
-#define LANES		8
-
 /*
  * sketch_groups
  *		Groups of four bits in a sketch: two or four coordinates each.
@@ -75,95 +72,105 @@ to_half(double x)
 	return result;
 }
 
-/* the inverse step for which two-bit levels resemble e best */
-static float
-best_inverse_step(const float *e, int dims, double normsq)
+/* how well two-bit levels of a step resemble e: the square of the cosine, times |e|^2 */
+static double
+resemblance(const float *e, int dims, float inverse_step)
 {
-	double		spread = sqrt(normsq / dims);
-	double		best_cosine = -1;
-	float		best = 0;
+	float		xy;
+	float		yy;
 
-	for (int i = 0; i < 9; i++)
-	{
-		float		inverse_step = (float) (1 / (0.996 * spread * (0.75 + 0.075 * i)));
-		float		xy;
-		float		yy;
-		double		cosine;
-
-		vec_kernels->fit_code_f32(e, dims, inverse_step, 2, &xy, &yy);
-		cosine = xy / sqrt((double) yy);
-		if (cosine > best_cosine)
-		{
-			best_cosine = cosine;
-			best = inverse_step;
-		}
-	}
-	return best;
+	vec_kernels->fit_code_f32(e, dims, inverse_step, 2, &xy, &yy);
+	return (double) xy * xy / yy;
 }
 
 /*
- * Levels of e into level[]; <y, e> and <y, u>.  Sums by lanes, so that the
- * compiler may use registers of any width; the number of coordinates is a
- * multiple of LANES.
+ * The inverse step for which two-bit levels resemble e best, of nine: the best
+ * of every third, and then of those beside it.
  */
-static void
-quantise_two(const float *e, const float *from, int dims, float inverse_step, uint8_t *level,
-			 float *sum_e, float *sum_u)
+static float
+best_inverse_step(const float *e, int dims, double normsq)
 {
-	for (int i = 0; i < dims; i += LANES)
-	{
-		for (int j = 0; j < LANES; j++)
-		{
-			float		x = e[i + j] * inverse_step + 2;
-			int			whole;
+	static const float factor[9] = {
+		1 / 0.75f, 1 / 0.825f, 1 / 0.9f, 1 / 0.975f, 1 / 1.05f, 1 / 1.125f, 1 / 1.2f, 1 / 1.275f,
+		1 / 1.35f
+	};
+	float		gauss = (float) (1 / (0.996 * sqrt(normsq / dims)));
+	double		most = -1;
+	int			best = 4;
+	int			middle;
 
-			x = x > 0 ? x : 0;
-			x = x < 3 ? x : 3;
-			whole = (int) x;
-			level[i + j] = (uint8_t) whole;
-			sum_e[j] += ((float) whole - 1.5f) * e[i + j];
-			sum_u[j] += ((float) whole - 1.5f) * from[i + j];
+	for (int i = 1; i < 9; i += 3)
+	{
+		double		x = resemblance(e, dims, gauss * factor[i]);
+
+		if (x > most)
+		{
+			most = x;
+			best = i;
 		}
 	}
+	middle = best;
+	for (int i = middle - 1; i <= middle + 1; i += 2)
+	{
+		double		x = resemblance(e, dims, gauss * factor[i]);
+
+		if (x > most)
+		{
+			most = x;
+			best = i;
+		}
+	}
+	return gauss * factor[best];
+}
+
+/*
+ * Levels of e into level[], centred ones into y[].  Each loop does one thing,
+ * or the compiler takes one coordinate at a time.
+ */
+static void
+quantise_two(const float *e, int dims, float inverse_step, uint8_t *level, float *y)
+{
+	int32_t		whole[QUANT_MAX_SKETCH];
+
+	/* cut off as whole numbers, which fit: no coordinate is longer than e */
+	for (int i = 0; i < dims; i++)
+	{
+		int32_t		x = (int32_t) (e[i] * inverse_step + 2);
+
+		x = x > 0 ? x : 0;
+		whole[i] = x < 3 ? x : 3;
+	}
+	for (int i = 0; i < dims; i++)
+		y[i] = (float) whole[i] - 1.5f;
+	for (int i = 0; i < dims; i++)
+		level[i] = (uint8_t) whole[i];
 }
 
 /* the same with one bit a coordinate */
 static void
-quantise_one(const float *e, const float *from, int dims, uint8_t *level, float *sum_e,
-			 float *sum_u)
+quantise_one(const float *e, int dims, uint8_t *level, float *y)
 {
-	for (int i = 0; i < dims; i += LANES)
+	for (int i = 0; i < dims; i++)
 	{
-		for (int j = 0; j < LANES; j++)
-		{
-			float		y = e[i + j] > 0 ? 0.5f : -0.5f;
-
-			level[i + j] = e[i + j] > 0;
-			sum_e[j] += y * e[i + j];
-			sum_u[j] += y * from[i + j];
-		}
+		level[i] = e[i] > 0;
+		y[i] = (float) level[i] - 0.5f;
 	}
 }
 
+/* levels of e; <y, e> and <y, u> */
 static void
 quantise(const QuantModel *model, const float *e, const float *from, double normsq,
 		 uint8_t *level, double *ye, double *yu)
 {
-	float		sum_e[LANES] = {0};
-	float		sum_u[LANES] = {0};
+	float		y[QUANT_MAX_SKETCH];
 	int			dims = model->sketch_dims;
 
 	if (model->sketch_bits == 2)
-		quantise_two(e, from, dims, best_inverse_step(e, dims, normsq), level, sum_e, sum_u);
+		quantise_two(e, dims, best_inverse_step(e, dims, normsq), level, y);
 	else
-		quantise_one(e, from, dims, level, sum_e, sum_u);
-	*ye = 0;
-	*yu = 0;
-	for (int j = 0; j < LANES; j++)
-	{
-		*ye += sum_e[j];
-		*yu += sum_u[j];
-	}
+		quantise_one(e, dims, level, y);
+	*ye = vec_kernels->dot_f32(y, e, dims);
+	*yu = vec_kernels->dot_f32(y, from, dims);
 }
 
 /*
@@ -213,11 +220,14 @@ sketch_encode(const QuantModel *model, const float *from, const float *to,
 		edge->offset = to_half(length.length_squared + 2 * scale * yu);
 	}
 
-	for (int g = 0; g < ngroups; g++)
+	if (model->sketch_bits == 2)
 	{
-		if (model->sketch_bits == 2)
+		for (int g = 0; g < ngroups; g++)
 			edge->group[g] = (uint8_t) (level[2 * g] | level[2 * g + 1] << 2);
-		else
+	}
+	else
+	{
+		for (int g = 0; g < ngroups; g++)
 			edge->group[g] = (uint8_t) (level[4 * g] | level[4 * g + 1] << 1 |
 										level[4 * g + 2] << 2 | level[4 * g + 3] << 3);
 	}

@@ -345,17 +345,19 @@ write_entries(Index *index, const float *coords)
 	void	   *memory = aligned_alloc(64, (graph_worker_size(&index->graph.params) + 63) / 64 * 64);
 	uint32_t	nnodes = graph_nodes(&index->graph);
 	uint32_t   *order = malloc(nnodes * sizeof(uint32_t));
-	uint32_t	nodes[64 * ENTRY_MAX_SLOTS];
 	float		origin[QUANT_MAX_SKETCH] = {0};
 	uint32_t	room = index->entry_room ? (uint32_t) index->entry_room : 64;
+	GraphEntries *entries = malloc(graph_entries_size(room * ENTRY_MAX_SLOTS));
+	const uint32_t *nodes = entries->node;
 	GraphWorker worker;
 	uint32_t	n;
 
 	for (uint32_t i = 0; i < nnodes; i++)
 		order[i] = i;
 	graph_worker_init(&worker, &index->graph, memory);
-	n = graph_entries(&worker, index->links, order, room, room * ENTRY_MAX_SLOTS, nodes,
-					  no_tick);
+	graph_entries_begin(&index->graph, order, room, room * ENTRY_MAX_SLOTS, entries);
+	graph_entries_try(&worker, index->links, order, entries, no_tick);
+	n = entries->n;
 	index->nentries = (int) ((n + room - 1) / room);
 	index->entry_bytes = entry_size(index->layout.ngroups, (int) room);
 	index->entry = malloc(index->entry_bytes * (size_t) index->nentries);
@@ -371,6 +373,7 @@ write_entries(Index *index, const float *coords)
 					  &edge);
 		entry_set_link(entry, index->layout.ngroups, (int) (i % room), nodes[i], &edge);
 	}
+	free(entries);
 	free(order);
 	free(memory);
 }
