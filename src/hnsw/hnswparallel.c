@@ -23,11 +23,12 @@
 #define KEY_SHARED		1
 #define KEY_MODEL		2
 
-#define LINE			64
+#define LINE			64			/* the arrays for the end begin at a multiple of it */
 
 struct HnswLeader
 {
 	AmParallel	parallel;
+	AmMemory	memory;
 };
 
 extern VEC_EXPORT void vecext_hnsw_build_worker(dsm_segment *seg, shm_toc *toc);
@@ -89,12 +90,6 @@ map_rest(HnswBuild *build, uint8_t *base)
 		build->blocks[i] = base + (Size) i * shared->block_size;
 }
 
-static uint8_t *
-memory_base(dsm_segment *seg)
-{
-	return (uint8_t *) TYPEALIGN(LINE, dsm_segment_address(seg));
-}
-
 /*--- the leader ----------------------------------------------------------*/
 
 /*
@@ -113,13 +108,16 @@ hnsw_parallel_begin(HnswBuild *build, int workers)
 		{KEY_MODEL, model, model ? model->size : 0, NULL},
 	};
 
-	if (size == 0 || !am_parallel_memory(&leader->parallel, size, "hnsw"))
+	if (size == 0 || !am_memory_get(&leader->memory, size, "hnsw index is built"))
 		return NULL;
 	if (!am_parallel_begin(&leader->parallel, build->heap, build->info,
 						   "vecext_hnsw_build_worker", workers, chunks, lengthof(chunks)))
+	{
+		am_memory_release(&leader->memory);
 		return NULL;
+	}
 	build->shared = chunks[0].stored;
-	build->shared->memory = dsm_segment_handle(leader->parallel.memory);
+	build->shared->memory = dsm_segment_handle(leader->memory.seg);
 	build->shared->participants = leader->parallel.pcxt->nworkers + 1;
 	SharedFileSetInit(&build->shared->files, leader->parallel.pcxt->seg);
 	build->parallel = true;
@@ -134,7 +132,7 @@ void
 hnsw_parallel_run(HnswLeader *leader, HnswBuild *build)
 {
 	HnswBuildShared *shared = build->shared;
-	uint8_t    *base = memory_base(leader->parallel.memory);
+	uint8_t    *base = am_memory_base(leader->memory.seg);
 	int			phase;
 
 	hnsw_build_attach(build);
@@ -161,6 +159,7 @@ void
 hnsw_parallel_end(HnswLeader *leader)
 {
 	am_parallel_end(&leader->parallel);
+	am_memory_release(&leader->memory);
 }
 
 /*--- a worker ------------------------------------------------------------*/
@@ -169,7 +168,7 @@ hnsw_parallel_end(HnswLeader *leader)
 static void
 attach_worker(HnswBuild *build, HnswBuildShared *shared, shm_toc *toc, dsm_segment *memory)
 {
-	uint8_t    *base = memory_base(memory);
+	uint8_t    *base = am_memory_base(memory);
 
 	build->shared = shared;
 	build->parallel = true;
