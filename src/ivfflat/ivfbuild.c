@@ -242,6 +242,7 @@ run_serially(IvfBuild *build)
 	ivf_attach(build, memory);
 	MemoryContextReset(build->train_context);
 	build->shared->memory = build->sort_memory;
+	build->shared->participants = 1;	/* more were expected if workers could not be had */
 	ivf_buckets_choose(build, 1);
 	build->records = MemoryContextAllocHuge(build->context,
 											mul_size(sizeof(IvfListRecord),
