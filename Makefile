@@ -99,6 +99,8 @@ OBJS = \
 	src/hnsw/hnswlink.o \
 	src/hnsw/hnswupper.o \
 	src/hnsw/hnswinsert.o \
+	src/hnsw/hnswfound.o \
+	src/hnsw/hnswbatch.o \
 	src/hnsw/hnswscan.o \
 	src/hnsw/hnswsweep.o \
 	src/hnsw/hnswrestrict.o \

@@ -137,3 +137,12 @@ SELECT count(*) FROM (SELECT id :order LIMIT 5000) s;
 COMMIT;
 SELECT * FROM (VALUES ('item_full'), ('item_heap'), ('item_long')) i(name), vecext_index_check(i.name::regclass, true) c WHERE invariant <> 'H10';
 DROP TABLE item;
+
+-- codes are of rows less their mean and scaled, records are not: the checker compares them where that matters
+CREATE TABLE item (id integer, v vector(8));
+INSERT INTO item SELECT i, random_vector(8, i) * array_fill(0.001::real, ARRAY[8])::vector FROM generate_series(1, 300) i;
+CREATE INDEX item_l2 ON item USING hnsw (v vector_l2_ops) WITH (refine = int8, nav_bits = 32);
+CREATE INDEX item_cos ON item USING hnsw (v vector_cosine_ops) WITH (refine = int8, nav_bits = 32);
+CREATE INDEX item_ip ON item USING hnsw (v vector_ip_ops) WITH (refine = half, nav_bits = 8);
+SELECT i, c.* FROM unnest(ARRAY['item_l2', 'item_cos', 'item_ip']) i, vecext_index_check(i::regclass, true) c;
+DROP TABLE item;

@@ -58,6 +58,16 @@ CREATE INDEX item_v ON item USING ivfflat (v vector_l2_ops) WITH (lists = 1000);
 RESET maintenance_work_mem;
 DROP TABLE item;
 
+-- lists that end without rows, between others whose centroids are made of several rows
+CREATE TABLE item (v sparsevec(3));
+INSERT INTO item SELECT (v || '/3')::sparsevec FROM unnest(string_to_array(
+	'{1:50,2:-50,3:50} {1:0,3:-50,2:-50} {2:50,1:-0,3:50} {1:-50,2:-50,3:-0} {1:0,3:-50,2:-50} {2:50,1:-0,3:50} {2:50,1:-0,3:50} {1:0,3:-50,2:-50} {1:0,3:-50,2:-50} {2:50,1:-0,3:50} {3:50,1:-50,2:50} {2:50,1:-0,3:50} {1:0,3:-50,2:-50} {1:-50,2:-50,3:-0} {1:0,3:-50,2:-50} {2:50,1:-0,3:50} {1:-50,2:-50,3:-0} {2:50,1:-0,3:50} {1:-50,2:-50,3:-0} {1:0,3:-50,2:-50} {} {1:-50,2:-50,3:-0} {2:50,1:-0,3:50} {3:50}', ' ')) v;
+SET client_min_messages = warning;
+CREATE INDEX item_v ON item USING ivfflat (v sparsevec_ip_ops) WITH (lists = 100);
+RESET client_min_messages;
+SELECT * FROM vecext_index_check('item_v', true);
+DROP TABLE item;
+
 -- centroids from a table
 CREATE TABLE item (id integer, v vector(3));
 INSERT INTO item SELECT i, ARRAY[i, i, i] FROM generate_series(1, 100) i;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * hnswbatch.h
- *	  How wide the searches of a scan are: hnswscan.c does it, hnswcost.c tells
+ *	  How wide the searches of a scan are: hnswbatch.c does it, hnswcost.c tells
  *	  the planner.
  *
  *-------------------------------------------------------------------------

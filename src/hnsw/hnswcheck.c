@@ -317,9 +317,11 @@ record_fits(Check *check, const uint8_t *slot, const uint8_t *record)
 		return false;
 	if (hnsw_is_apart(index, slot_head(slot)))
 		return true;
+	/* directions: of lengths that are not less than norm and norm - slack */
 	if (index->params.metric == VEC_METRIC_COSINE)
-		slack /= Max(sqrt(norm), 1e-30);
-	return code_fits(check, slot + index->layout.code_offset, slack * 1.01);
+		slack = slack < sqrt(norm) ? slack / (sqrt(norm) - slack) : 2;
+	return code_fits(check, slot + index->layout.code_offset,
+					 slack * index->model->scale * 1.01);
 }
 
 /* H2: code and refine record of a node are of one value */

@@ -189,10 +189,10 @@ hnsw_fetch_copy(HnswVacuum *vacuum, HnswCopies *copies, uint32 id)
 {
 	HnswCopy   *copy = &copies->places[id % copies->nplaces];
 
+	if (id == LINK_NONE)		/* as places without a copy have it */
+		return NULL;
 	if (copy->id == id)
 		return copy;
-	if (id == LINK_NONE)
-		return NULL;
 	copy->id = LINK_NONE;
 	if (!(copies->upper ? copy_upper(vacuum, id, copy) : copy_nav(vacuum, id, copy)))
 		return NULL;

@@ -7,7 +7,7 @@
  * page is read, so damaged ones cannot disturb planning.
  *
  * The start-up cost is that of the first search.  What the rows cost that the
- * query will ask for follows the searches and the sweep that hnswscan.c would
+ * query will ask for follows the searches and the sweep that hnswbatch.c would
  * do for them (hnswbatch.h), and the total is chosen so that the share of it
  * which the planner takes for LIMIT comes to that.  Where hnsw.max_scan_tuples
  * lets the index return fewer rows than the query asks for, the cost of the
@@ -131,7 +131,7 @@ sweep_cost(const Shape *shape)
 				   shape->nodes * (HEAD_BYTES + record));
 }
 
-/* would hnswscan.c rather read all than search so far? */
+/* would hnswbatch.c rather read all than search so far? */
 static bool
 sweep_comes_first(const Shape *shape, double reach)
 {

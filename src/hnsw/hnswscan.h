@@ -1,12 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * hnswscan.h
- *	  The state of an index scan: hnswscan.c and hnswsweep.c.
+ *	  The state of an index scan, and what its files do for each other.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef VECEXT_HNSWSCAN_H
 #define VECEXT_HNSWSCAN_H
+
+#include <math.h>
 
 #include "hnsw/hnsw.h"
 
@@ -136,14 +138,21 @@ hnsw_found_cmp(const HnswFound *a, const HnswFound *b)
 	return a->node < b->node ? -1 : a->node > b->node;
 }
 
-/* hnswscan.c */
+/* hnswfound.c */
 extern double hnsw_scan_distance(HnswScan *so, uint32 node);
 extern bool hnsw_scan_seen(HnswScan *so, const HnswFound *found);
 extern void hnsw_scan_sort(HnswFound *found, int n);
 extern void hnsw_scan_room(HnswScan *so, int n);
-
+extern void hnsw_scan_refine(HnswScan *so, int n);
 extern void hnsw_scan_refine_batch(HnswScan *so);
+extern void hnsw_scan_set_ready(HnswScan *so);
+extern void hnsw_scan_remember(HnswScan *so);
+
+/* hnswbatch.c */
+extern int	hnsw_scan_beam(const HnswScan *so, int ef);
+extern void hnsw_scan_prepare(HnswScan *so, int beam);
 extern void hnsw_scan_start_sweep(HnswScan *so);
+extern bool hnsw_scan_next(HnswScan *so, HnswFound *found);
 
 /* hnswrestrict.c */
 extern void hnsw_restricted_batch(HnswScan *so);

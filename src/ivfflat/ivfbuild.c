@@ -246,6 +246,7 @@ run_serially(IvfBuild *build)
 	ivf_attach(build, memory);
 	ivf_parallel_trained(build);
 	build->shared->memory = build->sort_memory;
+	build->shared->participants = 1;	/* more were expected if workers could not be had */
 	ivf_buckets_choose(build, 1);
 	build->records = MemoryContextAllocHuge(build->context,
 											mul_size(sizeof(IvfListRecord),

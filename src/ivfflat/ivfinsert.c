@@ -23,8 +23,7 @@ insert_undefined(Relation rel, const IvfIndex *index, const IvfDirectory *direct
 	IvfRow		row = {.tid = *tid, .keys = keys};
 
 	if (!BlockNumberIsValid(directory->undefined_first))
-		elog(ERROR, "index \"%s\" has no list for values without a distance",
-			 RelationGetRelationName(rel));
+		am_corrupt(rel, InvalidBlockNumber, "There is no list for values without a distance.");
 	ivf_append(rel, index, &index->undefined, directory->undefined_first,
 			   directory->undefined_id, &row);
 }
@@ -51,7 +50,7 @@ find_list(Relation rel, const IvfIndex *index, IvfDirectory *directory, const Iv
 	}
 	ivf_lists_init(&lists, index, directory, rel, query, value->plain, false);
 	if (ivf_near_lists(&lists, 1, near) != 1)
-		elog(ERROR, "no list found in index \"%s\"", RelationGetRelationName(rel));
+		am_corrupt(rel, InvalidBlockNumber, "No centroid has a distance.");
 	if (quantizer == LIST_NONE)
 		return NULL;
 

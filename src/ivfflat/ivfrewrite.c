@@ -308,10 +308,11 @@ static int
 carry_list(IvfStep *step, IvfRewrite *rewrite, bool gate)
 {
 	BlockNumber next = ivf_step_page(step, rewrite->id, rewrite->end);
+	BlockNumber last = InvalidBlockNumber;
 	int			n = 0;
 
 	if (BlockNumberIsValid(next) && !gate)
-		seal(step, rewrite, next);
+		last = seal(step, rewrite, next);
 	while (BlockNumberIsValid(next))
 	{
 		BlockNumber blkno = next;
@@ -319,6 +320,9 @@ carry_list(IvfStep *step, IvfRewrite *rewrite, bool gate)
 		next = ivf_step_page(step, rewrite->id, blkno);
 		n += take_page(step, rewrite, false);
 		rewrite->end = blkno;
+		/* a page linked since is not sealed: it may get more rows */
+		if (blkno == last)
+			break;
 	}
 	return n;
 }

@@ -56,8 +56,10 @@ copy_centroid(void *context, int centroid, int from)
 
 	if (values->made[from])
 	{
-		value = MemoryContextAlloc(values->context, VARSIZE(value));
-		memcpy(value, values->centroid[from], VARSIZE(value));
+		Size		size = VARSIZE(value);
+
+		value = MemoryContextAlloc(values->context, size);
+		memcpy(value, values->centroid[from], size);
 	}
 	set_centroid(values, centroid, value, values->made[from]);
 }
