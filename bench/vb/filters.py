@@ -20,6 +20,7 @@ FIRST = 6			# executions until the server has decided whether plans are generic
 EF = [10, 20, 40, 80, 160, 320, 640, 1000]
 ALL_TUPLES = 2147483647
 ALL = "vecext/all indexes"
+ITERATIVE = "pgvector/hnsw iterative"
 
 
 class Way:
@@ -59,7 +60,7 @@ def ways(have, plans="auto"):
                          ["hnsw_columns", "hnsw", "ivfflat_columns", "btree"],
                          choices=[joint(ef, probes)]))
     if "hnsw" in have.get("pgvector", ()):
-        found.append(Way("pgvector/hnsw iterative", "pgvector", ["hnsw"], "hnsw",
+        found.append(Way(ITERATIVE, "pgvector", ["hnsw"], "hnsw",
                          {"enable_seqscan": "off"}, orders))
         found.append(Way("pgvector/hnsw + btree", "pgvector", ["hnsw", "btree"], choices=orders))
     for way in found:
@@ -216,7 +217,7 @@ def best(place, way, f, far):
             middle = (low + high) // 2
             low, high = (low, middle) if reaches(choices[middle]) else (middle + 1, high)
         found = low
-        if low < len(choices):			# may it stop earlier?
+        if low < len(choices) and "hnsw.max_scan_tuples" in choices[low]:	# may it stop earlier?
             reaches({name: value for name, value in choices[low].items()
                      if name != "hnsw.max_scan_tuples"})
     enough = [one for one in tried if one["recall"] >= TARGET]
@@ -300,6 +301,8 @@ def measure_filter(place, ways_, f, far, before=None):
     probes = {}
     for way in ways_:
         place.show(way)
+        if way.peer == "pgvector" and way.forced is None and ITERATIVE in probes:
+            way.choices = [[probes[ITERATIVE]["settings"]]]		# as the planner may do the same
         probes[way.name] = best(place, way, f, far)
         if before is None:
             later(ways_, {way.name: probes[way.name]["settings"]})
