@@ -222,9 +222,9 @@ def filter_axes(axes, cells, kind, figure):
         axes.plot(*zip(*sorted(labels[way])), linestyle="", marker="D", markersize=4,
                   markerfacecolor="none", color=color(way))
     axes.set_xscale("log")
-    axes.set_xticks([100, 10, 1, 0.1, 0.01], ["100", "10", "1", "0.1", "0.01"])
+    axes.set_xticks([100, 10, 1, 0.1, 0.01], ["100 %", "10 %", "1 %", "0.1 %", "0.01 %"])
     axes.set_xticks([], minor=True)
-    axes.invert_xaxis()
+    axes.set_xlim(140, 0.5 * min(x for curve in curves.values() for x, _ in curve))
 
 
 def filter_chart(figures, key):
@@ -244,9 +244,11 @@ def filter_chart(figures, key):
         below.set_yscale("log")
         below.axhline(before["vecext/hnsw columns"]["qps"] / 3, color=SPARE, linewidth=0.8,
                       linestyle=":")
-        below.set_xlabel("percent of the rows that qualify")
+        below.set_xlabel("rows that qualify")
     grid[0, 0].set_ylabel("recall@10")
-    grid[0, 0].set_ylim(top=1.01)
+    lowest = grid[0, 0].get_ylim()[0]
+    grid[0, 0].set_ylim(lowest, 1 + 0.05 * (1 - lowest))
+    grid[0, 0].set_yticks([t for t in grid[0, 0].get_yticks() if lowest <= t <= 1])
     grid[1, 0].set_ylabel("queries per second")
     handles, labels = grid[1, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)

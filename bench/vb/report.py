@@ -117,7 +117,7 @@ def filter_rows(figures, key):
     cells, before = figures.filters(key)
     for what, f in cells:
         column = f", {what['column'][2:]}" if what["column"].startswith("l_") else ""
-        title = f"{100 * f['selectivity']:.2g} %, {what['kind']}{column}"
+        title = f"{100 * f['selectivity']:.3g} %, {what['kind']}{column}"
         for way in what["methods"]:
             clock, cpu = figures.slowdown(way, f, before)
             ours = way.startswith("vecext")
