@@ -14,7 +14,7 @@ from unittest import mock
 import numpy as np
 
 from vb import (attributes, data, exact, figures, filters, load, measure, memory, methods, pgbench,
-                readme, store)
+                readme, store, toast)
 
 RNG = np.random.default_rng(5)
 
@@ -365,6 +365,17 @@ class Methods(unittest.TestCase):
         self.assertIsNotNone(bit.unfit(self.set))
         self.assertIsNone(plain.unfit(self.set))
         self.assertIn("lists = 20", methods.Ivf("vecext", "ivfflat").index_sql(self.set))
+
+    def test_toast(self):
+        """The distance is one expression, selected and ordered by."""
+        found = toast.statements(self.set, "$1")
+        self.assertEqual(found["id, distance"],
+                         "SELECT id, v <=> (SELECT v FROM q_k WHERE id = $1) AS d FROM t_k "
+                         "ORDER BY d LIMIT 10")
+        sides = list(toast.sides([methods.Method(peer, "hnsw") for peer in ("vecext", "pgvector")]))
+        self.assertEqual([name for name, _, _ in sides], [
+            "vecext/hnsw", "vecext/hnsw, distance_reuse off", "pgvector/hnsw"])
+        self.assertEqual(sides[1][2]["vecext.enable_distance_reuse"], "off")
 
     def test_chosen(self):
         kept, missing = methods.chosen(["hnsw", "pgvector/ivfflat"], {
