@@ -16,6 +16,9 @@ COLORS = {
     "vecext/exact": "#0b5fa5",
     "pgvector/hnsw": "#c8442c", "pgvector/hnsw-half": "#e07b4f", "pgvector/hnsw-bit": "#eba983",
     "pgvector/ivfflat": "#b5830b", "pgvector/ivfflat-half": "#d9b04a", "pgvector/exact": "#c8442c",
+    "vecext/hnsw columns": "#0b5fa5", "vecext/hnsw + btree": "#66aee3",
+    "vecext/ivfflat columns": "#1b7f79", "vecext/all indexes": "#5a4fcf",
+    "pgvector/hnsw iterative": "#c8442c", "pgvector/hnsw + btree": "#e8a33d",
     "hnswlib/hnsw": "#555555", "faiss/hnsw": "#7b4fa0", "faiss/ivfflat": "#a07fc0",
     "faiss/ivfpq": "#c5b0d9", "faiss/ivfflat_sqrt": "#c0a0d8"}
 SPARE = "#888888"
@@ -197,29 +200,57 @@ def growth_chart(figures, keys, target=0.95):
     return fig
 
 
+def filter_curves(cells, kind, figure):
+    """{way: [(percent, figure)...]} of one kind; all rows qualify in every kind.  And those of
+    labels, which are no curve."""
+    curves, labels = {}, {}
+    for what, f in cells:
+        label = what["column"].startswith("l_")
+        if what["kind"] == kind or (what["kind"] == "uncorrelated" and what["width"] == 1):
+            for way in what["methods"]:
+                (labels if label else curves).setdefault(way, []).append(
+                    (100 * f["selectivity"], f[way][figure]))
+    return curves, labels
+
+
+def filter_axes(axes, cells, kind, figure):
+    curves, labels = filter_curves(cells, kind, figure)
+    for way in in_order(curves):
+        axes.plot(*zip(*sorted(curves[way])), "-" if way.startswith("vecext") else "--",
+                  marker="o", markersize=3, linewidth=1.4, color=color(way), label=way)
+    for way in in_order(labels):
+        axes.plot(*zip(*sorted(labels[way])), linestyle="", marker="D", markersize=4,
+                  markerfacecolor="none", color=color(way))
+    axes.set_xscale("log")
+    axes.set_xticks([100, 10, 1, 0.1, 0.01], ["100 %", "10 %", "1 %", "0.1 %", "0.01 %"])
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(140, 0.5 * min(x for curve in curves.values() for x, _ in curve))
+
+
 def filter_chart(figures, key):
-    """Recall and q/s over the part of the rows that a filter lets through."""
-    lines = ({}, {})
-    for what, cell in figures.of("filter", key):
-        for mode, style in (("index", "-"), ("free", "--")):
-            for method in what["methods"]:
-                at = what["selectivity"], cell[mode][method]
-                name = (method, mode, style)
-                lines[0].setdefault(name, []).append((at[0], at[1]["qps"]))
-                lines[1].setdefault(name, []).append((at[0], at[1]["recall"]))
-    if not lines[0]:
+    """Recall and q/s over the part of the rows that a filter lets through, by correlation."""
+    cells, before = figures.filters(key)
+    kinds = [kind for kind in ("uncorrelated", "correlated", "anti-correlated")
+             if filter_curves(cells, kind, "qps")[0]]
+    if not kinds:
         return None
-    fig, grid = plt.subplots(1, 2, figsize=(9.6, 4))
-    for axes, curves, title in zip(grid, lines, ("queries per second", "recall@10")):
-        for (method, mode, style), points in sorted(curves.items()):
-            axes.plot(*zip(*sorted(points)), style, marker="o", markersize=3, color=color(method),
-                      label=f"{method}, {'by index' if mode == 'index' else 'planner chooses'}")
-        axes.set_xscale("log")
-        axes.invert_xaxis()
-        axes.set_xlabel("part of the rows that qualify")
-        axes.set_title(title, fontsize=9)
-    grid[0].set_yscale("log")
-    handles = dict(zip(*(grid[0].get_legend_handles_labels()[::-1])))
-    fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, fontsize=8)
-    fig.suptitle(label_of(figures.data[key]), fontsize=10)
+    fig, grid = plt.subplots(2, len(kinds), figsize=(10.5, 6.2), sharex=True, sharey="row",
+                             squeeze=False, gridspec_kw={"height_ratios": [1, 1.5]})
+    for (above, below), kind in zip(grid.T, kinds):
+        filter_axes(above, cells, kind, "recall")
+        above.axhline(0.95, color=SPARE, linewidth=0.8, linestyle=":")
+        above.set_title(kind, fontsize=10)
+        filter_axes(below, cells, kind, "qps")
+        below.set_yscale("log")
+        below.axhline(before["vecext/hnsw columns"]["qps"] / 3, color=SPARE, linewidth=0.8,
+                      linestyle=":")
+        below.set_xlabel("rows that qualify")
+    grid[0, 0].set_ylabel("recall@10")
+    lowest = grid[0, 0].get_ylim()[0]
+    grid[0, 0].set_ylim(lowest, 1 + 0.05 * (1 - lowest))
+    grid[0, 0].set_yticks([t for t in grid[0, 0].get_yticks() if lowest <= t <= 1])
+    grid[1, 0].set_ylabel("queries per second")
+    handles, labels = grid[1, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
+    fig.suptitle(f"{label_of(figures.data[key])}; LIMIT 10", fontsize=10)
     return fig

@@ -6,9 +6,11 @@ A data set is named on the command line by
     gen:ROWSxDIM[,seed=N]           a mixture that behaves like embeddings; 10k, 1M are numbers
     PATH[,KEY=VALUE...]             .fvecs .u8bin .f16bin .f32bin (each also .gz) .hdf5
 
-with keys query=PATH, metric=l2|cosine|ip, limit=ROWS, queries=N, name=TEXT.  Without
-query=, the file whose name has "query" where PATH has "base" or "train" is taken; without
-one, the last rows are held out.  Without metric=, rows of length 1 mean cosine.
+with keys query=PATH, metric=l2|cosine|ip, limit=ROWS, queries=N, name=TEXT,
+labels=PATH[:COLUMN+COLUMN...].  Without query=, the file whose name has "query" where PATH
+has "base" or "train" is taken; without one, the last rows are held out.  Without metric=,
+rows of length 1 mean cosine.  Labels, for filters, are bytes in a file .u8, or columns of
+a .tsv with names in its first line; those of the queries lie beside as their vectors do.
 """
 import gzip
 import hashlib
@@ -36,6 +38,7 @@ class DataSet:
         self.source = source
         self.key = key
         self.n, self.dim = base.shape
+        self.labels = {}		# name -> numbers of base, of query; -1 is in no row of base
 
     def describe(self):
         return {"name": self.name, "rows": self.n, "dim": self.dim, "metric": self.metric,
@@ -122,6 +125,44 @@ def query_file(path):
     return None
 
 
+def read_labels(path, columns):
+    """{name: labels of all rows}"""
+    if suffix_of(path) == ".u8":
+        return {"label": np.fromfile(path, np.uint8)}
+    with (gzip.open if path.endswith(".gz") else open)(path, "rt") as file:
+        rows = [line.rstrip("\n").split("\t") for line in file]
+    missing = set(columns) - set(rows[0])
+    if missing or not columns:
+        raise SystemExit(f"bench: {path}: labels={path}:COLUMN of {', '.join(rows[0])}")
+    return {name: np.array([row[rows[0].index(name)] for row in rows[1:]]) for name in columns}
+
+
+def numbered(base, query):
+    """Labels as numbers: those of base in their order, -1 where a query has another."""
+    known = np.unique(base)
+    at = np.minimum(np.searchsorted(known, query), len(known) - 1)
+    return (np.searchsorted(known, base).astype(np.int32),
+            np.where(known[at] == query, at, -1).astype(np.int32))
+
+
+def labels_of(data, option, held_out):
+    """What labels= names; query files' labels lie beside, those of rows held out behind."""
+    path, _, columns = option.partition(":")
+    path, columns = paths.here(path), [c for c in columns.split("+") if c]
+    base = read_labels(path, columns)
+    if held_out:
+        query = {name: all_[data.n:] for name, all_ in base.items()}
+    else:
+        beside = query_file(path)
+        if not beside:
+            raise SystemExit(f"bench: {path}: no labels of the queries beside it")
+        query = read_labels(beside, columns)
+    for name, all_ in base.items():
+        if len(all_) < data.n or len(query[name]) < len(data.query):
+            raise SystemExit(f"bench: {path}: fewer labels than vectors")
+        data.labels[name] = numbered(all_[:data.n], query[name][:len(data.query)])
+
+
 # ----------------------------------------------------------------------------
 # generated rows
 
@@ -189,7 +230,8 @@ def parse(text):
     """NAME[,KEY=VALUE...] -> name, options"""
     name, *rest = text.split(",")
     options = dict(item.split("=", 1) for item in rest)
-    unknown = set(options) - {"query", "metric", "limit", "queries", "name", "seed"}
+    unknown = set(options) - {"query", "metric", "limit", "queries", "name", "seed",
+                              "labels"}
     if unknown:
         raise SystemExit(f"bench: data set {text}: no option {', '.join(sorted(unknown))}")
     if options.get("metric", "l2") not in METRICS:
@@ -241,7 +283,10 @@ def load_file(name, path, options):
     stat = [(os.path.basename(f), os.stat(f).st_size) for f in (path, beside or path)]
     key = hash_of("file", stat, len(base), len(query), metric,
                   hashlib.sha256(np.ascontiguousarray(base[:100])).hexdigest())
-    return DataSet(options.get("name", name), base, query, metric, paths.there(path), key)
+    data = DataSet(options.get("name", name), base, query, metric, paths.there(path), key)
+    if "labels" in options:
+        labels_of(data, options["labels"], held_out=beside is None)
+    return data
 
 
 def load(text, cache):

@@ -75,6 +75,26 @@ def cached(data, k, cache, part="", rows=None):
         return file["ids"], file["far"]
 
 
+def nearest_of(base, query, metric, k, wanted):
+    """For filters that differ from query to query: the distances (inf where fewer rows
+    qualify) of the k nearest rows under each.  wanted is a list of filters, each a function
+    of the number of a query that returns the rows that qualify."""
+    far = np.full((len(wanted), len(query), k), np.inf)
+    block = max(1, (1 << 25) // len(base))
+    for at in range(0, len(query), block):
+        part = query[at:at + block]
+        scores = np.concatenate([score(np.asarray(base[r:r + BLOCK], np.float32), part, metric)
+                                 for r in range(0, len(base), BLOCK)], axis=1)
+        for i, row in enumerate(scores, at):
+            for number, rows_of in enumerate(wanted):
+                rows = rows_of(i)
+                if len(rows) > k + MARGIN:
+                    rows = rows[np.argpartition(row[rows], k + MARGIN)[:k + MARGIN]]
+                d = np.sort(distances(base, query[i], rows, metric))[:k]
+                far[number, i, :len(d)] = d
+    return far
+
+
 def recall(data, found, far, k):
     """Part of the k nearest that was found: mean over the queries of found.
 
@@ -93,4 +113,4 @@ def recall(data, found, far, k):
         if len(ids):
             hits = np.count_nonzero(distances(data.base, data.query[i], ids, data.metric) <= limit)
         parts.append(min(hits, len(exact)) / len(exact))
-    return float(np.mean(parts))
+    return float(np.mean(parts)) if parts else 1.0

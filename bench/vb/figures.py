@@ -90,6 +90,23 @@ class Figures:
         return {method: figures[method] for what, figures in self.of("exact", key)
                 for method in what["methods"]}
 
+    def filters(self, key):
+        """Cells under filters, from wide to narrow by kind, and the one without."""
+        cells = [(what, f) for what, f in self.of("filter", key) if "kind" in what]
+        before = next((f for what, f in cells if what["kind"] == "none"), None)
+        order = ("uncorrelated", "correlated", "anti-correlated")
+        cells = [cell for cell in cells if cell[0]["kind"] in order] if before else []
+        return sorted(cells, key=lambda cell: (
+            cell[0]["column"] * cell[0]["column"].startswith("l_"), order.index(cell[0]["kind"]),
+            -cell[1]["selectivity"])), before
+
+    @staticmethod
+    def slowdown(way, f, before):
+        """How many times longer than without a filter: on the clock, both against slices of the
+        same reference, and by processor time."""
+        clock = before[way]["to_reference"]["median"] / f[way]["to_reference"]["median"]
+        return clock, f[way]["cpu_us"] / before[way]["cpu_us"]
+
     def growing(self):
         """Lists of keys of generated sets with the same dimensions, by rows."""
         groups = defaultdict(list)

@@ -16,14 +16,18 @@ def filter_values(n):
     return np.random.default_rng([7, n]).permutation(n) * FILTER_RANGE // n
 
 
-def records(first, rows, f):
-    """Rows in COPY's binary format: the three fields with their lengths, big-endian."""
-    dim = rows.shape[1]
+def records(first, rows, ints):
+    """Rows in COPY's binary format: id, a column or columns of integers (columns x rows) and
+    the vector, with their lengths, big-endian."""
+    dim, ints = rows.shape[1], np.atleast_2d(ints)
+    integers = [(f"{part}{i}", ">i4") for i in range(len(ints)) for part in ("size", "int")]
     out = np.empty(len(rows), np.dtype([
-        ("fields", ">i2"), ("id_size", ">i4"), ("id", ">i4"), ("f_size", ">i4"), ("f", ">i4"),
+        ("fields", ">i2"), ("id_size", ">i4"), ("id", ">i4"), *integers,
         ("v_size", ">i4"), ("dim", ">i2"), ("unused", ">i2"), ("v", ">f4", (dim,))]))
-    out["fields"], out["id_size"], out["f_size"] = 3, 4, 4
-    out["id"], out["f"] = np.arange(first, first + len(rows)), f
+    out["fields"], out["id_size"] = 2 + len(ints), 4
+    out["id"] = np.arange(first, first + len(rows))
+    for i, column in enumerate(ints):
+        out[f"size{i}"], out[f"int{i}"] = 4, column
     out["v_size"], out["dim"], out["unused"], out["v"] = 4 + 4 * dim, dim, 0, rows
     return out.tobytes()
 
@@ -31,16 +35,16 @@ def records(first, rows, f):
 class Stream:
     """What copy_expert reads: header, records in chunks, trailer."""
 
-    def __init__(self, rows, f):
-        self.pieces = self.make(rows, f)
+    def __init__(self, rows, ints):
+        self.pieces = self.make(rows, np.atleast_2d(ints))
         self.left = b""
 
     @staticmethod
-    def make(rows, f):
+    def make(rows, ints):
         yield b"PGCOPY\n\xff\r\n\0" + bytes(8)
         for at in range(0, len(rows), CHUNK):
             part = np.asarray(rows[at:at + CHUNK])
-            yield records(at, part, f[at:at + CHUNK])
+            yield records(at, part, ints[:, at:at + CHUNK])
         yield b"\xff\xff"
 
     def read(self, size=8192):
@@ -53,10 +57,10 @@ class Stream:
         return bytes(out)
 
 
-def copy(database, table, rows, f):
+def copy(database, table, rows, ints, columns="f"):
     with database.connection.cursor() as cursor:
-        cursor.copy_expert(f"COPY {table} (id, f, v) FROM STDIN (FORMAT binary)", Stream(rows, f),
-                           size=1 << 16)
+        cursor.copy_expert(f"COPY {table} (id, {columns}, v) FROM STDIN (FORMAT binary)",
+                           Stream(rows, ints), size=1 << 16)
 
 
 def load(database, data):

@@ -272,49 +272,6 @@ def small_memory(bench, chosen, clients):
 
 
 # ----------------------------------------------------------------------------
-# filters
-
-def filtered(bench, pair, selectivity, value):
-    """WHERE f < x: recall among the rows that qualify, q/s, by index and by free choice."""
-    data = bench.data
-    limit = max(1, round(selectivity * load.FILTER_RANGE))
-    rows = np.flatnonzero(load.filter_values(data.n) < limit)
-    far = exact.cached(data, 10, bench.cache, f"-f{limit}", rows)[1]
-    where = f" WHERE f < {limit}"
-    queries = min(len(data.query), bench.profile.filter_queries)
-    out = {"rows": len(rows)}
-    for free in (False, True):
-        more = {}
-        for method in pair:
-            more[method.name] = method.filter_settings()
-            if free:
-                more[method.name] = dict(more[method.name], enable_seqscan="on",
-                                         **{"vecext.enable_topk": "on"} if method.peer == "vecext"
-                                         else {})
-        measured = {}
-        for method in pair:
-            db = bench.db(method)
-            index = f"f_{data.key}"
-            db.run(f"DROP INDEX IF EXISTS {index}")
-            if free:
-                db.run(f"CREATE INDEX {index} ON t_{data.key} (f)")
-                db.run(f"ANALYZE t_{data.key}")
-            prepare(db, method, data, 10, value, where, more[method.name])
-            plan = plan_of(db) if free else check_plan(db, method, data)
-            found = ask(db, queries)
-            measured[method.name] = {"recall": exact.recall(data, found, far, 10), "plan": plan,
-                                     "rows": float(np.mean([len(ids) for ids in found]))}
-        speeds = speed(bench, [(method, value) for method in pair], 10, 1, where, more)
-        for method in pair:
-            measured[method.name].update(speeds[method.name])
-            bench.db(method).run(f"DROP INDEX IF EXISTS f_{data.key}")
-        if "ratio" in speeds:
-            measured["ratio"] = speeds["ratio"]
-        out["free" if free else "index"] = measured
-    return out
-
-
-# ----------------------------------------------------------------------------
 # vacuum and insert
 
 INSERT = """\\set n :n + 1

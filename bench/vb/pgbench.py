@@ -37,8 +37,10 @@ def read_tps(output):
     return float(found.group(1))
 
 
-def run(database, script, settings, clients=1, seconds=None, transactions=None, variables=()):
-    """One slice: for some seconds, or a number of transactions of each client."""
+def run(database, script, settings, clients=1, seconds=None, transactions=None, variables=(),
+        seed=None):
+    """One slice: for some seconds, or a number of transactions of each client.  The same seed
+    means the same queries."""
     name = os.path.join(TMP, f"{database}.sql")
     with open(name, "w") as file:
         file.write(script)
@@ -49,6 +51,8 @@ def run(database, script, settings, clients=1, seconds=None, transactions=None, 
     command = [server.BIN + "pgbench", "-n", "-M", "prepared", "-c", str(clients),
                "-j", str(clients), *amount, "-l", "--log-prefix", os.path.join(TMP, f"log-{database}"),
                "-f", name]
+    if seed is not None:
+        command += [f"--random-seed={seed}"]
     for key, value in dict(variables).items():
         command += ["-D", f"{key}={value}"]
     done = subprocess.run(command + [database], capture_output=True, text=True,

@@ -1,4 +1,4 @@
-"""The part of the top README that bench/report --readme writes: a table and two charts."""
+"""The part of the top README that bench/report --readme writes: tables and charts."""
 import re
 import time
 
@@ -53,6 +53,44 @@ def readme_pair(figures, key, kind):
     return f"| {data['name']}, {data['rows']:,} × {data['dim']} | {kind} | " + " | ".join(cells) + " |"
 
 
+KINDS = ("uncorrelated", "correlated", "anti-correlated")
+THEIRS = "pgvector/hnsw iterative"
+
+
+def filter_keys(figures):
+    """Data sets with figures under filters, of which the first has its chart in the README."""
+    return [key for key in figures.keys() if figures.filters(key)[0]]
+
+
+def filter_line(figures, key, way, part=0.01):
+    """One row of the README's table of filters: q/s beside the peer's at one selectivity."""
+    found = {what["kind"]: f for what, f in figures.filters(key)[0] if what.get("width") == part}
+    cells = []
+    for kind in KINDS:
+        f = found.get(kind)
+        if not f or way not in f or THEIRS not in f:
+            cells.append("–")
+            continue
+        sides = " : ".join(f"{short(f[side]['qps'])} ({f[side]['recall']:.2f})"
+                           for side in (way, THEIRS))
+        cells.append(f"{sides} = **{f['ratio'][way][THEIRS]['median']:.0f}×**")
+    data = figures.data[key]
+    return f"| {data['name']}, {data['rows']:,} × {data['dim']} | {way} | {' | '.join(cells)} |"
+
+
+def filter_part(figures):
+    """The README's table and chart of filters; nothing if none was measured."""
+    keys = filter_keys(figures)
+    if not keys:
+        return []
+    return ["Under a filter that 1 % of the rows pass: q/s (recall@10) of ours and of pgvector's hnsw "
+            "by iterative scans, at the quickest of its settings that reach recall 0.95:", "",
+            f"| data | index | {' | '.join(KINDS)} |", "|---|---|---|---|---|",
+            *(filter_line(figures, key, way) for key in keys
+              for way in ("vecext/hnsw columns", "vecext/ivfflat columns", "vecext/hnsw + btree")),
+            "", f"![recall and queries per second over selectivity]({CHARTS}/filter.svg)", ""]
+
+
 def loads(runs):
     """Lowest and highest load average, of what else ran and of the runs before."""
     found = [run["machine"]["load"] for run in runs]
@@ -62,7 +100,7 @@ def loads(runs):
 def anywhere(command):
     """A command without the folders of the machine it ran on."""
     command = re.sub(r" --(?:out|cache|root) \S+", "", command)
-    return re.sub(r"(?<= )/\S*?/([^/\s]+/[^/\s]+)(?= |$)", r"\1", command).rstrip()
+    return re.sub(r"(?<=[ =])/[^\s,]*?/([^/\s,]+/[^/\s,]+)(?=[ ,]|$)", r"\1", command).rstrip()
 
 
 def readme_text(figures):
@@ -86,6 +124,7 @@ def readme_text(figures):
            "|---|---|---|---|---|---|---|---|---|", *rows, "",
            f"![queries per second over recall]({CHARTS}/recall.svg)", "",
            f"![cost of builds and writes]({CHARTS}/cost.svg)", "",
+           *filter_part(figures),
            "Made by", ""]
     out += [f"    {line}" for line in dict.fromkeys(anywhere(run["command"])
                                                     for run in figures.runs)]

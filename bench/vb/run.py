@@ -11,7 +11,8 @@ import sys
 import time
 
 from vb import data as datasets
-from vb import exact, load, measure, methods, outside, paths, server
+from vb import (attributes, exact, filters, load, measure, methods, outside, paths, server,
+                toast)
 from vb.store import Progress, Store, write_json
 
 TARGETS = (0.90, 0.95, 0.99)
@@ -23,7 +24,8 @@ AXES = {
     "target": "q/s at the smallest parameter that reaches recall 0.90, 0.95, 0.99",
     "cold": "the first hundred queries after a restart",
     "small": "q/s with shared_buffers a quarter of the index",
-    "filter": "recall and q/s under WHERE, by selectivity",
+    "filter": "recall and q/s under WHERE, over selectivity, for three kinds of correlation",
+    "toast": "what reading and computing the distance again costs, of rows in TOAST",
     "write": "VACUUM after deleting 2 %, inserts by 1 and 2 clients",
     "outside": "hnswlib and FAISS",
 }
@@ -39,19 +41,20 @@ class Profile:
         self.slice_seconds = args.seconds or (1 if self.quick else 2)
         self.seconds_of_builds = 3 if self.quick else 20
         self.recall_queries = 200 if self.quick else 1000
-        self.filter_queries = 50 if self.quick else 200
+        self.filter_queries = 100 if self.quick else 200
         self.k = [10] if self.quick else [10, 100]
         self.clients_more = args.clients if args.clients is not None else [cores]
         self.clients_more = [c for c in self.clients_more if c > 1]
         self.clients_of_targets = [] if self.quick and args.clients is None else self.clients_more
         self.workers = args.workers if args.workers is not None else \
             ([cores - 1] if self.quick else list(range(cores)))
-        self.selectivities = [0.5, 0.01] if self.quick else [0.5, 0.1, 0.01, 0.001, 0.0001]
+        self.selectivities = args.selectivities or [1, .5, .1, .05, .01, .001, .0001]
         self.most_inserts = 500 if self.quick else 4000
         self.data = ["siftsmall"]
         self.methods = ["vecext/hnsw", "pgvector/hnsw", "exact", "vecext/ivfflat",
                         "pgvector/ivfflat", "hnswlib/hnsw"] if self.quick else None
-        self.axes = [a for a in AXES if not self.quick or a not in ("small", "filter")]
+        rarely = ("small", "filter", "toast") if self.quick else ("toast",)
+        self.axes = [a for a in AXES if a not in rarely]
 
     def describe(self):
         return {key: value for key, value in vars(self).items() if key != "data"}
@@ -82,6 +85,10 @@ def arguments():
     parser.add_argument("--seconds", type=int, help="of a slice (quick 1, full 2)")
     parser.add_argument("--values", type=whole, metavar="N,...",
                         help="values of ef_search to try instead of the profile's")
+    parser.add_argument("--selectivities", type=lambda t: [float(x) / 100 for x in t.split(",")],
+                        metavar="PERCENT,...", help="of filters (100,50,10,5,1,0.1,0.01)")
+    parser.add_argument("--plans", choices=("auto", "force_custom_plan"), default="auto",
+                        help="plan_cache_mode under filters, whose bounds are parameters")
     parser.add_argument("--targets", type=lambda t: [float(x) for x in t.split(",")],
                         default=list(TARGETS), metavar="RECALL,...")
     parser.add_argument("--shared-buffers", default=None, help="(a quarter of memory)")
@@ -200,8 +207,9 @@ class Run:
     @staticmethod
     def title(what):
         rest = [f"{key} {value}" for key, value in what.items()
-                if key not in ("axis", "data", "methods", "key", "libraries")]
-        return " ".join([what["data"], what["axis"], ",".join(what.get("methods", [])), *rest])
+                if key not in ("axis", "data", "methods", "key", "libraries", "plans") and value]
+        methods_ = [] if what["axis"] == "filter" else [",".join(what.get("methods", []))]
+        return " ".join([what["data"], what["axis"], *methods_, *rest])
 
     def what(self, axis, pair=(), **more):
         """What names a cell: of these methods, these libraries, this data."""
@@ -349,13 +357,45 @@ class Run:
         if "small" in self.axes:
             self.cell(self.what("small", names, values=values), self.expected_slices(at) + 6,
                       lambda: measure.small_memory(self.bench, at, 1), need=pair)
-        for selectivity in self.profile.selectivities if "filter" in self.axes else ():
-            value = 40 if pair[0].param == "hnsw.ef_search" else 8
-            if any(m.rerank for m in pair):
-                continue
-            self.cell(self.what("filter", pair, selectivity=selectivity, value=value),
-                      2 * self.expected_slices(at),
-                      lambda: measure.filtered(self.bench, pair, selectivity, value), need=pair)
+
+    # ------------------------------------------------------------------ filters, TOAST
+
+    def filter_cells(self):
+        """All ways without a filter first, then under each."""
+        ways = filters.ways(self.available, self.args.plans)
+        if not ways or ways[0].peer != "vecext":
+            return
+        own = attributes.Attributes(self.data, self.profile.filter_queries)
+        place = filters.Place(self.bench, own, self.libraries)
+        self.progress.say(f"{self.data.name}: tables and indexes with attributes, exact answers")
+        for way in ways:
+            place.load(self.databases[way.peer])
+            place.build(self.databases[way.peer], way)
+        wanted = own.all(self.profile.selectivities)
+        far = filters.answers(self.data, self.cache, own, wanted)
+        nearest, all_far = exact.cached(self.data, max(measure.RECALL_AT), self.cache)
+        nothing = attributes.Nothing(own.ids)
+        before = self.filter_cell(ways, nothing, lambda: filters.measure_filter(
+            place, ways, nothing, all_far[own.ids, :filters.K]))
+        if before is None:
+            return
+        filters.later(ways, {way.name: before[way.name]["settings"] for way in ways})
+        for f, answer in zip(wanted, far):
+            self.filter_cell(ways, f, lambda: dict(
+                filters.measure_filter(place, ways, f, answer, before),
+                **filters.about(place, f, nearest)))
+
+    def filter_cell(self, ways, f, function):
+        what = dict(self.what("filter", ways), plans=self.args.plans, **f.what())
+        return self.cell(what, self.expected_filter(len(ways)), function)
+
+    def expected_filter(self, ways):
+        return (ways + 1) * self.profile.rounds * (self.profile.slice_seconds + 0.2) + 8
+
+    def toast_cell(self):
+        pair = [methods.Method(peer, "hnsw") for peer in self.databases
+                if "hnsw" in self.available[peer]]
+        self.cell(self.what("toast", pair), 30, lambda: toast.measure_toast(self.bench, pair), need=pair)
 
     # ------------------------------------------------------------------ a data set
 
@@ -417,8 +457,12 @@ class Run:
             if pair[0].am is None:
                 if "exact" in self.axes:
                     self.exact(pair)
-            elif set(self.axes) - {"exact", "outside"}:
+            elif set(self.axes) - {"exact", "outside", "filter", "toast"}:
                 self.measure_pair(pair)
+        if "filter" in self.axes:
+            self.filter_cells()
+        if "toast" in self.axes:
+            self.toast_cell()
         if "outside" in self.axes:
             self.outside_peers()
 
@@ -439,10 +483,12 @@ class Run:
                     ("target" in axes)
                 if self.main(pair):
                     many += ("small" in axes)
-                    many += 2 * len(profile.selectivities) * ("filter" in axes)
                     self.progress.plan(6 * ("cold" in axes) +
                                        (20 + size.n * 2e-4) * ("write" in axes))
                 self.progress.plan(many * slices + len(profile.workers) * expected_build(size))
+            if "filter" in axes:
+                self.progress.plan((3 * len(profile.selectivities) - 1) * self.expected_filter(6) +
+                                   4 * expected_build(size))
             if "outside" in axes:
                 self.progress.plan(len(list(self.outside_cells())) * self.expected_outside(size))
 
@@ -455,10 +501,10 @@ class Run:
         self.libraries = {name: library(name) for name in self.databases}
         self.described = []
         self.left_out = set()
-        available = {name: {row[0] for row in db.run("SELECT amname FROM pg_am")}
-                     for name, db in self.databases.items()}
+        self.available = {name: {row[0] for row in db.run("SELECT amname FROM pg_am")}
+                          for name, db in self.databases.items()}
         wanted = self.args.methods or self.profile.methods
-        pairs, missing = methods.chosen(wanted, available)
+        pairs, missing = methods.chosen(wanted, self.available)
         self.left_out.update(missing)
         if "outside" in self.axes:
             self.left_out.update(outside.available()[1])

@@ -4,6 +4,7 @@ Needs python3-numpy and python3-h5py; no server, no charts.
 """
 import gzip
 import os
+import re
 import struct
 import tempfile
 import time
@@ -12,7 +13,8 @@ from unittest import mock
 
 import numpy as np
 
-from vb import data, exact, figures, load, measure, memory, methods, pgbench, readme, store
+from vb import (attributes, data, exact, figures, filters, load, measure, memory, methods, pgbench,
+                readme, store, toast)
 
 RNG = np.random.default_rng(5)
 
@@ -81,11 +83,38 @@ class Readers(Folder):
         self.assertEqual((beside.n, len(beside.query), beside.metric), (7, 1, "l2"))
         self.assertNotEqual(held.key, beside.key)
 
+    def test_labels(self):
+        base = self.file("base.f32bin", self.bin("<f4"))
+        self.file("query.f32bin", struct.pack("<II", 2, 5) + self.rows[:2].tobytes())
+        lines = lambda words: ("id\tkind\tgroup\n" + "".join(
+            f"{i}\t{word}\tx y\n" for i, word in enumerate(words))).encode()
+        names = self.file("base.meta.tsv", lines("babacab"))
+        self.file("query.meta.tsv", lines("cz"))
+        self.file("base.u8", bytes([3, 1, 3, 1, 9, 1, 3]))
+        self.file("query.u8", bytes([9, 0]))
+        with mock.patch.object(data.paths, "here", lambda path: path):
+            found = data.load_file("s", base, {"labels": names + ":kind+group"}).labels
+            self.assertEqual([x.tolist() for x in found["kind"]], [[1, 0, 1, 0, 2, 0, 1], [2, -1]])
+            self.assertEqual([x.tolist() for x in found["group"]], [[0] * 7, [0, 0]])
+            found = data.load_file("s", base, {"labels": self.file("base.u8")}).labels
+            self.assertEqual([x.tolist() for x in found["label"]], [[1, 0, 1, 0, 2, 0, 1], [2, -1]])
+            for wrong in (names, names + ":colour"):
+                with self.assertRaises(SystemExit):
+                    data.load_file("s", base, {"labels": wrong})
+
+    def test_labels_of_rows_held_out(self):
+        base = self.file("s.base.f32bin", self.bin("<f4"))
+        labels = self.file("s.base.u8", bytes([3, 1, 3, 1, 9, 1, 4]))
+        with mock.patch.object(data.paths, "here", lambda path: path):
+            found = data.load_file("s", base, {"labels": labels, "queries": "2"}).labels["label"]
+        self.assertEqual([x.tolist() for x in found], [[1, 0, 1, 0, 2], [0, -1]])
+
     def test_names(self):
         self.assertEqual([data.number(t) for t in ("10k", "1M", "250", "1.5k")],
                          [10000, 1000000, 250, 1500])
         self.assertEqual(data.parse("a.fvecs,metric=ip,limit=10"),
                          ("a.fvecs", {"metric": "ip", "limit": "10"}))
+        self.assertEqual(data.parse("a.f32bin,labels=b.tsv:x+y")[1], {"labels": "b.tsv:x+y"})
         for wrong in ("x,colour=red", "x,metric=l3"):
             with self.assertRaises(SystemExit):
                 data.parse(wrong)
@@ -155,6 +184,103 @@ class Exact(unittest.TestCase):
         self.assertEqual(exact.recall(ties, [[1, 3]], far, 2), 0.5)
 
 
+    def test_nearest_of(self):
+        """Rows that differ from query to query; fewer than k, more than k and its margin."""
+        wanted = [lambda i: np.arange(i, 500, 3), lambda i: np.arange(i)]
+        with mock.patch.object(exact, "BLOCK", 64):
+            for metric in data.METRICS:
+                far = exact.nearest_of(self.base, self.query, metric, 5, wanted)
+                for i, q in enumerate(self.query):
+                    d = self.naive(q, metric)
+                    np.testing.assert_allclose(far[0, i], np.sort(d[i::3])[:5], rtol=1e-9)
+                    few = np.sort(d[:i])[:5]
+                    np.testing.assert_allclose(far[1, i, :len(few)], few, rtol=1e-9)
+                    self.assertTrue(np.isinf(far[1, i, len(few):]).all())
+
+
+class Filters(unittest.TestCase):
+    """Rows along a line, so that the attribute is the place on it."""
+    line = np.linspace(0, 100, 1000)[RNG.permutation(1000)]
+    set = data.DataSet("x", np.outer(line, [3, 4]).astype(np.float32),
+                       np.outer([1, 50, 98], [3, 4]).astype(np.float32), "l2", "", "k")
+    set.labels["l"] = (np.repeat([0, 1], 500), np.array([1, -1, 0]))
+    own = attributes.Attributes(set, 3)
+
+    def test_attribute(self):
+        a = self.own.columns["a"]
+        self.assertEqual(sorted(a.tolist()), list(range(0, 1000000, 1000)))
+        self.assertIn(np.argsort(a).tolist(), (np.argsort(self.line).tolist(),
+                                               np.argsort(-self.line).tolist()))
+
+    def test_kinds(self):
+        nearest = exact.nearest(self.set.base, self.set.query, "l2", 20)[0]
+        place = mock.Mock(attributes=self.own, data=self.set)
+        near = {}
+        for f in self.own.by_width(0.1):
+            told = filters.about(place, f, nearest)
+            self.assertAlmostEqual(told["selectivity"], 0.1, 2)
+            near[f.kind] = told["near"]
+        self.assertEqual((near["correlated"], near["anti-correlated"]), (1, 0))
+        self.assertEqual([f.kind for f in self.own.by_width(1)], ["uncorrelated"])
+
+    def test_labels(self):
+        own, other = self.own.by_label("l")
+        self.assertEqual((own.ids.tolist(), own.low.tolist()), ([0, 2], [1, 0]))
+        self.assertEqual(other.low.tolist(), [0, 1])
+        self.assertEqual(own.condition("$2", "$3"), " WHERE l_l = $2")
+        self.assertEqual(self.own.rows_of(own)(0).tolist(), list(range(500, 1000)))
+
+    def test_choose(self):
+        """What pgbench computes is the value of each number."""
+        for values in ([7], [5, 5], [3, 1, 4, 1, 5], list(range(40, 240))):
+            text = re.sub(r"case when :n < (\d+) then", r"(n < \1 and [", filters.choose(values))
+            text = text.replace(" else ", "] or [").replace(" end", "])[0]")
+            for n, value in enumerate(values):
+                found = eval(text, {"n": n})		# noqa: of our own making
+                self.assertEqual(found, value, text)
+
+    def test_script(self):
+        f = self.own.by_width(0.01)[1]
+        place = filters.Place(mock.Mock(data=self.set), self.own, {})
+        lines = filters.script(place, f).splitlines()
+        self.assertEqual(lines[:2], ["\\set n random(0, 2)", "\\set i :n"])
+        self.assertEqual(lines[4], "SELECT id FROM s_k WHERE a >= :low AND a < :high ORDER BY v <-> "
+                         "(SELECT v FROM q_k WHERE id = :i) LIMIT 10;")
+        self.assertIn("(v vector_l2_ops, f, a, l_l)", place.index_sql("hnsw_columns", "vecext")[
+            "x_k_hnsw_columns"])
+
+    def test_best(self):
+        """The cheapest that reaches the recall; out of reach, the highest recall."""
+        def probe(reach):
+            def answer(place, way, f, far, settings):
+                ef, strict = settings["hnsw.ef_search"], settings.get(
+                    "hnsw.iterative_scan") == "strict_order"
+                return {"settings": settings, "cpu_us": ef * (0.9 if strict else 1),
+                        "recall": min(1, ef / reach)}
+            return answer
+        ways = {way.name: way for way in filters.ways(
+            {"vecext": {"hnsw", "ivfflat"}, "pgvector": {"hnsw"}})}
+        self.assertEqual(len(ways), 6)
+        theirs, ours = ways["pgvector/hnsw iterative"], ways["vecext/hnsw columns"]
+        with mock.patch.object(filters, "probe", probe(150)):
+            found = filters.best(None, theirs, None, None)["settings"]
+            self.assertEqual((found["hnsw.ef_search"], found["hnsw.iterative_scan"]),
+                             (160, "strict_order"))
+            found = filters.best(None, ours, None, None)["settings"]
+            self.assertEqual(found, {"hnsw.ef_search": 160})
+        filters.later(list(ways.values()), {ours.name: found})
+        self.assertEqual(ours.choices[0][0], found)
+        self.assertEqual(ways[filters.ALL].choices[0][0], {"hnsw.ef_search": 160,
+                                                           "ivfflat.probes": 1})
+        with mock.patch.object(filters, "probe", probe(4000)):
+            self.assertEqual(filters.best(None, theirs, None, None)["recall"], 0.25)
+
+    def test_cpu_ratio(self):
+        first = [1000] * filters.FIRST
+        a, b = {"cpu_each": first + [6, 6, 90]}, {"cpu_each": first + [2, 4]}
+        self.assertEqual(filters.cpu_ratio(a, b), 2)
+
+
 class Loading(unittest.TestCase):
     def test_records(self):
         rows = np.array([[1.5, -2], [0, 3]], np.float32)
@@ -162,6 +288,10 @@ class Loading(unittest.TestCase):
             struct.pack(">hiiiiihhff", 3, 4, 7 + i, 4, 9, 12, 2, 0, *row)
             for i, row in enumerate(rows.tolist()))
         self.assertEqual(load.records(7, rows, np.array([9, 9])), expected)
+        expected = b"".join(
+            struct.pack(">hiiiiiiihhff", 4, 4, 7 + i, 4, 9, 4, i, 12, 2, 0, *row)
+            for i, row in enumerate(rows.tolist()))
+        self.assertEqual(load.records(7, rows, np.array([[9, 9], [0, 1]])), expected)
 
     def test_stream(self):
         rows, f = RNG.standard_normal((20, 3)).astype(np.float32), np.arange(20)
@@ -236,6 +366,17 @@ class Methods(unittest.TestCase):
         self.assertIsNone(plain.unfit(self.set))
         self.assertIn("lists = 20", methods.Ivf("vecext", "ivfflat").index_sql(self.set))
 
+    def test_toast(self):
+        """The distance is one expression, selected and ordered by."""
+        found = toast.statements(self.set, "$1")
+        self.assertEqual(found["id, distance"],
+                         "SELECT id, v <=> (SELECT v FROM q_k WHERE id = $1) AS d FROM t_k "
+                         "ORDER BY d LIMIT 10")
+        sides = list(toast.sides([methods.Method(peer, "hnsw") for peer in ("vecext", "pgvector")]))
+        self.assertEqual([name for name, _, _ in sides], [
+            "vecext/hnsw", "vecext/hnsw, distance_reuse off", "pgvector/hnsw"])
+        self.assertEqual(sides[1][2]["vecext.enable_distance_reuse"], "off")
+
     def test_chosen(self):
         kept, missing = methods.chosen(["hnsw", "pgvector/ivfflat"], {
             "vecext": {"hnsw"}, "pgvector": {"hnsw", "ivfflat"}})
@@ -303,6 +444,43 @@ class Results(Folder):
                 "data": [{"key": "k", "name": "x", "rows": 1000, "dim": 4, "metric": "l2",
                           "source": "x", "queries": 1}]}
 
+    @staticmethod
+    def run_with_filters():
+        """A run of two ways: 100 % and 1 %, of three kinds, and a label."""
+        run = Results.run_of(600)
+        ways = ["vecext/hnsw columns", readme.THEIRS]
+        ratio = lambda x: {"median": x, "min": x, "max": x}
+
+        def cell(kind, column, qps, **more):
+            side = lambda n: {"recall": 0.97, "qps": n, "p50_us": 9, "cpu_us": 1e6 / n, "filled": 1,
+                              "settings": {"hnsw.ef_search": 40}, "to_reference": ratio(n / 900)}
+            f = {ways[0]: side(qps), ways[1]: side(qps / 20), "selectivity": 0.01, "near": 0.1,
+                 "ratio": {ways[0]: {ways[1]: ratio(20)}}, "cpu_ratio": {ways[0]: {ways[1]: 21}}}
+            return {"what": dict({"axis": "filter", "data": "x", "key": "k", "methods": ways,
+                                  "libraries": [], "kind": kind, "column": column}, **more),
+                    "figures": dict(f, selectivity=more.get("width", 0.2))}
+        run["cells"] += [cell("none", "", 900), cell("uncorrelated", "f", 800, width=1)]
+        run["cells"] += [cell(kind, "a", 300, width=0.01) for kind in readme.KINDS]
+        run["cells"].append(cell("correlated", "l_x", 200))
+        return run
+
+    def test_filters(self):
+        found = figures.Figures([self.run_with_filters()])
+        cells, before = found.filters("k")
+        self.assertEqual([(w["kind"], w.get("width")) for w, _ in cells], [
+            ("uncorrelated", 1), ("uncorrelated", 0.01), ("correlated", 0.01),
+            ("anti-correlated", 0.01), ("correlated", None)])
+        clock, cpu = found.slowdown("vecext/hnsw columns", cells[1][1], before)
+        self.assertAlmostEqual(clock, 3)
+        self.assertAlmostEqual(cpu, 3)
+        self.assertIn("| x, 1,000 × 4 | vecext/hnsw columns | 300 (0.97) : 15 (0.97) = **20×** |",
+                      readme.readme_text(found))
+        old = self.run_of(600)		# filters as they were measured before
+        old["cells"].append({"what": {"axis": "filter", "key": "k", "selectivity": 0.5},
+                             "figures": {}})
+        self.assertEqual(figures.Figures([old]).filters("k"), ([], None))
+        self.assertNotIn("filter", readme.readme_text(figures.Figures([old])))
+
     def test_later_run_counts(self):
         found = figures.Figures([self.run_of(700, 2), self.run_of(500, 1)])
         self.assertEqual(found.targets("k")[0.95, "vecext/hnsw"][1]["qps"], 700)
@@ -324,6 +502,8 @@ class Results(Folder):
     def test_command(self):
         self.assertEqual(readme.anywhere("bench/run --data /a/b/c.u8bin --data gen:1kx8 --out /o --cache /c"),
                          "bench/run --data b/c.u8bin --data gen:1kx8")
+        self.assertEqual(readme.anywhere("bench/run --data /a/b/c.u8bin,labels=/a/b/l.tsv:x,limit=9 -x"),
+                         "bench/run --data b/c.u8bin,labels=b/l.tsv:x,limit=9 -x")
 
     def test_short(self):
         self.assertEqual([readme.short(x) for x in (None, 12345.6, 12.345, 0.01234)],
