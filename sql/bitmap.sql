@@ -38,14 +38,15 @@ BEGIN
 		ELSE format('DIFFERENT: %s, not %s', fast, slow) END;
 END $$;
 
--- What EXPLAIN ANALYZE says of the node.
+-- What EXPLAIN ANALYZE says of the node.  Rows that died are in indexes as long as
+-- other sessions' snapshots may need them.
 CREATE FUNCTION pg_temp.counts(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	line text;
 BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
 		IF line ~ '(Strategy|Set|Lossy|Distances|Recheck|Removed)' THEN
-			RETURN NEXT trim(line);
+			RETURN NEXT regexp_replace(trim(line), 'Set Rows: [1-9]\d*', 'Set Rows: some');
 		END IF;
 	END LOOP;
 END $$;
@@ -177,7 +178,7 @@ SET LOCAL work_mem = '64kB';
 SELECT pg_temp.compare('SELECT v <-> ''[1,2]'' FROM bitmap_large WHERE kind < 5 ORDER BY 1 LIMIT 20');
 SELECT regexp_replace(c, '\d+', CASE WHEN c ~ ' 0$' THEN 'none' ELSE 'some' END) AS counts
 FROM pg_temp.counts(
-	'SELECT id FROM bitmap_large WHERE kind < 5 ORDER BY v <-> ''[1,2]'' LIMIT 20') c WHERE c ~ ': \d';
+	'SELECT id FROM bitmap_large WHERE kind < 5 ORDER BY v <-> ''[1,2]'' LIMIT 20') c WHERE c ~ ': (\d|some)';
 SET LOCAL plan_cache_mode = force_generic_plan;
 PREPARE first_rows(int) AS SELECT v <-> '[1,2]' AS d FROM bitmap_large WHERE kind < 9 ORDER BY 1 LIMIT $1;
 SELECT pg_temp.counts('EXECUTE first_rows(5000)') LIKE 'Recheck%' AS ours LIMIT 1;
