@@ -27,6 +27,32 @@ SELECT count(*) BETWEEN 20 AND 600, count(*) = count(DISTINCT id) FROM (SELECT i
 SET ivfflat.probes = 20;
 SELECT count(*), count(DISTINCT id) FROM (SELECT id :nearest 10000) q;
 SET ivfflat.probes = 0;
+RESET ivfflat.iterative_scan;
+-- lists are added before the rows of those read are used up: few are late, and few lists are read
+CREATE FUNCTION pg_temp.blocks(query text) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
+		IF line ~ 'Buffers' THEN
+			RETURN (SELECT sum(n[1]::int) FROM regexp_matches(line, '(?:hit|read)=(\d+)', 'g') n);
+		END IF;
+	END LOOP;
+END $$;
+CREATE TABLE wide (id integer, v vector(64));
+INSERT INTO wide SELECT i, random_vector(64, i) FROM generate_series(1, 3000) i;
+CREATE INDEX ON wide USING ivfflat (v vector_l2_ops) WITH (lists = 50);
+SET ivfflat.probes = 1;
+\set wide 'SELECT id FROM wide ORDER BY v <-> (SELECT random_vector(64, 9999)) LIMIT '
+SELECT pg_temp.blocks(:'wide' || 100) < pg_temp.blocks(:'wide' || 3000) / 3 AS few;
+SELECT count(*), count(DISTINCT id) FROM (:wide 3000) q;
+SELECT count(*) FROM (SELECT d < lag(d) OVER (ORDER BY n) AS falls FROM (SELECT row_number() OVER () AS n, d FROM
+	(SELECT v <-> (SELECT random_vector(64, 9999)) AS d FROM wide ORDER BY 1 LIMIT 200) a) b) c WHERE falls;
+SET ivfflat.iterative_scan = relaxed_order;
+SELECT count(*), count(DISTINCT id) FROM (:wide 3000) q;
+DROP TABLE wide;
+SET ivfflat.iterative_scan = off;
+SET ivfflat.probes = 0;
 SELECT count(*) BETWEEN 100 AND 1500, count(*) = count(DISTINCT id) FROM (SELECT id :nearest 10000) q;
 RESET ivfflat.iterative_scan;
 

@@ -74,5 +74,6 @@ extern FilterQuery *filter_query(const FilterSet *set, ScanKey keys, int nkeys,
 extern FilterResult filter_test(const FilterQuery *query, const uint64 *keys);
 extern uint32 filter_test_block(const FilterQuery *query, const uint64 *words, int stride, int n,
 								uint32 *maybe);
+extern void filter_prefetch(const FilterQuery *query, const uint64 *words, int stride);
 
 #endif							/* VECEXT_FILTER_H */

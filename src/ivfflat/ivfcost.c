@@ -45,12 +45,11 @@
 
 /*
  * Rows of the first lists, as a part of so many average ones: queries tend to
- * fall into lists with more.  When they are returned others are read, and under
- * strict_order most rows of those come too late for their place, so that to
- * return as many again this part of all lists is read.
+ * fall into lists with more.  When half of them are returned as many lists are
+ * read as there were: between twice and four times the rows that are returned.
  */
 #define RETURNED_PART		1.2
-#define STRICT_PART			0.4
+#define READ_TIMES			3.0
 
 /* rows that qualify and are read before the first is returned, about */
 #define ENOUGH_ROWS			400
@@ -195,15 +194,13 @@ rows_cost(const void *arg, double rows)
 	double		most = most_rows(shape);
 	double		out = rows * (shape->page_cost + cpu_index_tuple_cost);
 
-	if (rows <= first * RETURNED_PART || most <= first)
+	if (rows <= first * RETURNED_PART / 2 || most <= first)
 		return out + first_cost(shape, rows);
 
-	/* each stage has as many lists as those before */
-	most = ivf_iterative_scan == IVF_ITERATIVE_RELAXED ?
-		Min(most, Max(first, rows) * 2) : most * Min(1, (rows / first - RETURNED_PART) * STRICT_PART);
+	most = Max(Min(most, rows * READ_TIMES) - first, 0);
 	return out + first_cost(shape, Min(rows, first)) +
 		lists_cost(shape, most / (shape->rows * shape->part) * shape->lists) +
-		refine_cost(shape, most);
+		refine_cost(shape, Max(rows - first, 0) * MORE_RECORDS);
 }
 
 /*

@@ -4,7 +4,7 @@
  *	  Reading lists: which rows may be near, by codes or by values, and the
  *	  distances of those.
  *
- * A pass keeps the "keep" nearest rows behind so->cut.  They are gathered in
+ * A pass keeps the "keep" nearest rows behind so->cuts.  They are gathered in
  * an array of twice the size; when it is full the farther half is dropped, and
  * the last of the nearer becomes the limit that further rows must be below.
  *
@@ -156,7 +156,7 @@ wanted(const IvfScan *so, const IvfFound *found)
 {
 	if (so->full && ivf_found_cmp(found, &so->limit) > 0)
 		return false;
-	return !so->has_cut || ivf_found_cmp(found, &so->cut) > 0;
+	return ivf_found_cmp(found, &so->cut) > 0;
 }
 
 /* what a key must be below to be wanted, rounded up */
@@ -312,7 +312,8 @@ take_block(IvfScan *so, Current *current, const uint8 *block, int number, int n,
 	if (so->restriction != NULL)
 		so->restriction->distances += n;
 	if (so->selective)
-		ivf_enough_rows(&so->enough, current->place->distance, estimate, so->pass[number]);
+		ivf_enough_rows(&so->enough, current->place->distance, estimate, lower,
+						so->pass[number]);
 	mask &= so->pass[number];
 	while (mask != 0)
 	{
@@ -507,6 +508,7 @@ ivf_pass_begin(IvfScan *so)
 	so->next = 0;
 	so->full = false;
 	so->qualified = 0;
+	so->wide = false;
 	memset(&so->enough, 0, sizeof(so->enough));
 }
 
@@ -519,6 +521,7 @@ ivf_pass_lists(IvfScan *so, int first, int end)
 {
 	for (int i = first; i < end; i++)
 	{
+		so->cut = so->cuts[i];
 		if (i + READ_AHEAD < end)
 			prefetch(so, so->ranked[i + READ_AHEAD].first);
 		read_list(so, &so->ranked[i]);
@@ -527,7 +530,7 @@ ivf_pass_lists(IvfScan *so, int first, int end)
 
 /*
  * ivf_pass_end
- *		so->found has the nearest rows behind so->cut afterwards, and so->full says
+ *		so->found has the nearest rows behind so->cuts afterwards, and so->full says
  *		whether there are more, behind so->limit.
  */
 void
@@ -535,6 +538,51 @@ ivf_pass_end(IvfScan *so)
 {
 	if (so->nfound > so->keep)
 		drop_far(so);
+}
+
+/*
+ * ivf_pass_cut
+ *		All rows up to this one, of the stage's lists, were refined.
+ */
+void
+ivf_pass_cut(IvfScan *so, const IvfFound *cut)
+{
+	for (int i = so->first_list; i < so->end_list; i++)
+	{
+		if (ivf_found_cmp(cut, &so->cuts[i]) > 0)
+			so->cuts[i] = *cut;
+	}
+}
+
+/*
+ * ivf_pass_resume
+ *		Let the pass read more lists: forget the rows that were refined.
+ */
+void
+ivf_pass_resume(IvfScan *so)
+{
+	if (so->next > 0)
+		ivf_pass_cut(so, &so->found[so->next - 1]);
+	so->nfound -= so->next;
+	memmove(so->found, so->found + so->next, sizeof(IvfFound) * (Size) so->nfound);
+	so->nsorted = 0;
+	so->next = 0;
+}
+
+/*
+ * ivf_pass_last
+ *		The key of the last row that the pass will have kept, by the lists read so
+ *		far; infinity if there are not as many.
+ */
+double
+ivf_pass_last(IvfScan *so)
+{
+	if (so->full)
+		return so->limit.key;
+	if (so->nfound < so->keep)
+		return INFINITY;
+	select_nearest(so->found, so->nfound, so->keep - 1);
+	return so->found[so->keep - 1].key;
 }
 
 /*

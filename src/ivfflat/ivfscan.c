@@ -21,6 +21,15 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+/* lists that are enough for as many rows of a pass are read at first (ivffilter.c) */
+#define FIRST_RETURNED	(IVF_ENOUGH_BEST / 2)
+
+/*
+ * A stage gets more lists when one of so many rows was returned or is late: what is
+ * nearer in those than the rows returned till then comes late, too.
+ */
+#define RETURNED_TIMES	2
+
 /* rows of the first pass, and how many times more those after it have */
 #define FIRST_KEEP		128
 #define KEEP_FACTOR		8
@@ -127,6 +136,8 @@ rank_lists(IvfScan *so, int wanted, int end)
 		so->read = palloc0(so->directory->nlists / 8 + 1);
 	so->ranked = so->ranked == NULL ? palloc(sizeof(IvfNear) * (Size) end) :
 		repalloc(so->ranked, sizeof(IvfNear) * (Size) end);
+	so->cuts = so->cuts == NULL ? palloc(sizeof(IvfFound) * (Size) end) :
+		repalloc(so->cuts, sizeof(IvfFound) * (Size) end);
 	for (int i = 0; i < n && so->nranked < end; i++)
 	{
 		uint32		list = near[i].list;
@@ -134,6 +145,7 @@ rank_lists(IvfScan *so, int wanted, int end)
 		if ((so->read[list / 8] & 1 << list % 8) != 0)
 			continue;
 		so->read[list / 8] |= 1 << list % 8;
+		so->cuts[so->nranked] = (IvfFound) {.key = -INFINITY};	/* block 0 is no list page */
 		so->ranked[so->nranked++] = near[i];
 	}
 	pfree(near);
@@ -171,6 +183,18 @@ add_lists(IvfScan *so)
 	return true;
 }
 
+/* read lists from number "done" on, and as many more as are needed */
+static void
+read_stage(IvfScan *so, int done)
+{
+	do
+	{
+		ivf_pass_lists(so, done, so->end_list);
+		done = so->end_list;
+	} while (add_lists(so));
+	ivf_pass_end(so);
+}
+
 /* begin a stage of so many lists; false if there are none */
 static bool
 start_stage(IvfScan *so, int nlists)
@@ -181,27 +205,54 @@ start_stage(IvfScan *so, int nlists)
 	so->end_list = ranked_to(so, (int64) so->end_list + nlists);
 	if (so->end_list == done)
 		return false;
-	so->has_cut = false;
+	so->returned = 0;
 	ivf_pass_begin(so);
-	do
-	{
-		ivf_pass_lists(so, done, so->end_list);
-		done = so->end_list;
-	} while (add_lists(so));
-	ivf_pass_end(so);
+	read_stage(so, done);
 	return true;
+}
+
+/*
+ * More rows are asked for than the lists were read for: where there are
+ * conditions, those that are missing; later, when half of the rows have been
+ * returned, twice as many.
+ */
+static void
+widen_stage(IvfScan *so)
+{
+	int			done = so->end_list;
+
+	ivf_pass_resume(so);
+	if (so->selective && !so->wide)
+	{
+		so->wide = true;
+		if (!add_lists(so))
+			return;
+	}
+	else
+		so->end_list = ranked_to(so, 2 * (int64) done - so->first_list);
+	if (so->end_list > done)
+		read_stage(so, done);
+}
+
+/* is it time to? */
+static inline bool
+stage_is_narrow(const IvfScan *so)
+{
+	if (so->mode == IVF_ITERATIVE_OFF || so->end_list >= so->max_lists)
+		return false;
+	return so->selective && !so->wide ? so->returned >= FIRST_RETURNED :
+		(so->returned + so->late.n) * RETURNED_TIMES >= so->qualified;
 }
 
 /* the next pass of a stage that had to drop rows */
 static void
 next_pass(IvfScan *so)
 {
-	so->cut = so->limit;
-	so->has_cut = true;
+	ivf_pass_cut(so, &so->limit);
 	set_keep(so, so->keep > INT_MAX / 2 / KEEP_FACTOR ? so->keep : so->keep * KEEP_FACTOR);
 	ivf_pass_begin(so);
-	ivf_pass_lists(so, so->first_list, so->end_list);
-	ivf_pass_end(so);
+	so->wide = true;
+	read_stage(so, so->first_list);
 }
 
 /* can no row that is not refined yet come before the top of the heap? */
@@ -254,9 +305,12 @@ next_of_lists(IvfScan *so, IvfResult *result)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (stage_is_narrow(so))
+			widen_stage(so);
 		if (top_is_next(so))
 		{
 			*result = pop_ready(so);
+			so->returned++;
 			return true;
 		}
 		if (so->next < so->nfound)

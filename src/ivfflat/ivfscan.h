@@ -51,6 +51,7 @@ typedef struct IvfEnough
 	double		rows;
 	double		sum;			/* of what they are beyond the centroid's */
 	double		squares;
+	double		gap;			/* sum: of what estimates are beyond lower bounds */
 	int			nbest;
 	float		best[IVF_ENOUGH_BEST];	/* the least, in order */
 } IvfEnough;
@@ -99,6 +100,8 @@ typedef struct IvfScan
 	bool		selective;		/* stages read lists until rows that qualify are enough */
 	IvfEnough	enough;
 	double		qualified;		/* rows of the stage so far */
+	double		returned;		/* of these */
+	bool		wide;			/* lists are enough for all rows that the pass keeps */
 
 	/* the stage */
 	int			max_lists;		/* read no more than this */
@@ -115,8 +118,8 @@ typedef struct IvfScan
 	IvfFound   *found;			/* 2 * keep */
 	bool		full;			/* rows beyond the limit were dropped */
 	IvfFound	limit;			/* valid if full: the last that is kept */
-	IvfFound	cut;			/* valid if has_cut: kept by earlier passes up to here */
-	bool		has_cut;
+	IvfFound   *cuts;			/* of each ranked list: rows up to here were refined */
+	IvfFound	cut;			/* of the list that is being read */
 	int			nsorted;		/* of "found", nearest first */
 	int			next;			/* next in "found" to be refined */
 	uint32		npages;
@@ -146,9 +149,9 @@ typedef struct IvfScan
 /* ivffilter.c */
 extern int	ivf_qualifying(IvfScan *so, const IvfShape *shape, Page page);
 extern void ivf_enough_rows(IvfEnough *enough, float center, const float *estimate,
-							uint32 mask);
+							const float *lower, uint32 mask);
 extern int64 ivf_enough_step(const IvfScan *so, int lists);
-extern bool ivf_enough(const IvfScan *so, int end);
+extern bool ivf_enough(IvfScan *so, int end);
 
 /* ivfpass.c */
 extern int	ivf_found_cmp(const IvfFound *a, const IvfFound *b);
@@ -156,6 +159,9 @@ extern int64 ivf_blocks_read(void);
 extern void ivf_pass_begin(IvfScan *so);
 extern void ivf_pass_lists(IvfScan *so, int first, int end);
 extern void ivf_pass_end(IvfScan *so);
+extern void ivf_pass_resume(IvfScan *so);
+extern void ivf_pass_cut(IvfScan *so, const IvfFound *cut);
+extern double ivf_pass_last(IvfScan *so);
 extern const IvfFound *ivf_next_found(IvfScan *so);
 extern void ivf_refine(IvfScan *so, const IvfFound *found, IvfResult *result);
 extern double ivf_found_bound(const IvfScan *so, const IvfFound *found);

@@ -33,7 +33,8 @@ typedef enum BitmapExprs
 typedef enum BitmapPrivate
 {
 	BITMAP_COSTS = TOPK_NPRIVATE,	/* bitmap_costs_to_list() */
-	BITMAP_STRATEGY				/* the one expected, BitmapStrategy */
+	BITMAP_STRATEGY,			/* the one expected, BitmapStrategy */
+	BITMAP_BATCH				/* rows that are found at first; 0: LIMIT says how many */
 } BitmapPrivate;
 
 extern void vec_add_bitmap_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,

@@ -15,6 +15,7 @@
 #include "planner/bitmap_cost.h"
 #include "types/cost.h"
 #include "utils/float.h"
+#include "utils/spccache.h"
 
 /*
  * A row in a bitmap, which is put there, sorted by page, and told again, in units
@@ -75,24 +76,33 @@ price_for_passing(PlannerInfo *root, const IndexPath *index, double passing)
 /*
  * bitmap_costs_of
  *		The prices of a query for so many rows of a table, and of an index that has
- *		its order, or NULL.
+ *		its order, or NULL.  "cached": do its plans compete at what cached pages cost,
+ *		and not at the server's prices?
  */
 void
 bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, const TopkQuery *query,
-				const IndexPath *index, double wanted, BitmapCosts *costs)
+				const IndexPath *index, double wanted, bool cached, BitmapCosts *costs)
 {
 	double		least_share = Max(root->limit_tuples, 1) / ROWS_PRICED;
 	IndexPath	path;
 	double		pages = rel->pages + vec_toast_pages(root, (Node *) query->distance, rel->tuples);
-	double		random_cost = am_random_page_cost(rel->reltablespace, pages, 1);
+	double		random_cost;
+	double		seq_cost;
 	QualCost	cost;
 
+	if (cached)
+	{
+		random_cost = am_random_page_cost(rel->reltablespace, pages, 1);
+		seq_cost = am_seq_page_cost(rel->reltablespace, pages);
+	}
+	else
+		get_tablespace_page_costs(rel->reltablespace, &random_cost, &seq_cost);
 	cost_qual_eval_node(&cost, topk_distance(query), root);
 
 	costs->table_pages = Max(rel->pages, 1);
 	costs->table_rows = Max(rel->tuples, 1);
 	costs->page_apart = random_cost;
-	costs->page_in_turn = am_seq_page_cost(rel->reltablespace, pages);
+	costs->page_in_turn = seq_cost;
 	costs->row = cpu_tuple_cost + rel->baserestrictcost.per_tuple + cost.per_tuple;
 	/* its page was read a moment ago */
 	costs->result = cpu_tuple_cost + AM_PAGE_OPERATORS * cpu_operator_cost +

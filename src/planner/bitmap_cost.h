@@ -52,7 +52,8 @@ typedef struct BitmapSize
 } BitmapSize;
 
 extern void bitmap_costs_of(PlannerInfo *root, RelOptInfo *rel, const TopkQuery *query,
-							const IndexPath *index, double wanted, BitmapCosts *costs);
+							const IndexPath *index, double wanted, bool cached,
+							BitmapCosts *costs);
 extern List *bitmap_costs_to_list(const BitmapCosts *costs);
 extern void bitmap_costs_from_list(List *list, BitmapCosts *costs);
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * bitmap_path.c
- *	  Offers VectorBitmap for ... WHERE condition ORDER BY column <distance> value
+ *	  Offers VectorBitmap for ... WHERE condition ORDER BY vector <distance> value
  *	  LIMIT k, where indexes tell which rows meet the condition.
  *
  * README.md says when and at what cost.
@@ -9,6 +9,8 @@
  *-------------------------------------------------------------------------
  */
 #include "compat.h"
+
+#include <math.h>
 
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
@@ -24,6 +26,9 @@
 
 /* rows asked for, where only the execution will tell */
 #define DEFAULT_ROWS	100
+
+/* where nodes above may drop rows, so many times those of the LIMIT are found at first */
+#define BATCH_TIMES		2.0
 
 /* a set of more than this part of the rows is no help: it is not even made a path of */
 #define LARGEST_SET		0.5
@@ -106,16 +111,21 @@ static const CustomPathMethods bitmap_path_methods = {
 	.PlanCustomPath = plan_bitmap,
 };
 
-/* how many rows are wanted, about */
+/* how many rows are wanted, about; at first, if more may be asked for */
 static double
 rows_wanted(const TopkQuery *query)
 {
-	return query->rows > 0 ? query->rows : DEFAULT_ROWS;
+	double		rows = query->rows > 0 ? query->rows : DEFAULT_ROWS;
+
+	return query->open ? Min(ceil(rows * BATCH_TIMES), INT_MAX / 2) : rows;
 }
 
 /*
  * Cost: the bitmap, then the search of the set.  Whether the server lets bitmaps
  * be used at all is in the cost, or beside it, of its own path.
+ *
+ * Where more rows may be asked for than are found at first, they are by the exact
+ * way, and the server reckons how many.
  */
 static void
 cost_bitmap(PlannerInfo *root, BitmapPath *bitmap, RelOptInfo *rel, const BitmapHeapPath *scan)
@@ -129,9 +139,14 @@ cost_bitmap(PlannerInfo *root, BitmapPath *bitmap, RelOptInfo *rel, const Bitmap
 	size.fraction = Min(1, size.rows / bitmap->costs.table_rows);
 	bitmap->strategy = bitmap_choose_first(&bitmap->costs, size, wanted, index_cost,
 										   &path->total_cost);
-	path->rows = clamp_row_est(Min(rel->rows, wanted));
+	path->rows = bitmap->query.open ? rel->rows : clamp_row_est(Min(rel->rows, wanted));
 	path->total_cost += rel->baserestrictcost.startup + (enable_bitmapscan ? 0 : disable_cost);
-	path->startup_cost = Max(0, path->total_cost - path->rows * bitmap->costs.result);
+	path->startup_cost = Max(0, path->total_cost -
+							 Min(path->rows, wanted) * bitmap->costs.result);
+	if (bitmap->query.open)
+		path->total_cost = path->startup_cost + path->rows * bitmap->costs.result +
+			(bitmap->strategy == BITMAP_EXACT ? 0 :
+			 bitmap_cost(&bitmap->costs, BITMAP_EXACT, size, wanted));
 	vec_copy_disabled_compat(path, &scan->path);
 }
 
@@ -151,7 +166,8 @@ vec_add_bitmap_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 
 	if (rel->baserestrictinfo == NIL || rel->indexlist == NIL ||
 		rel->rows > LARGEST_SET * Max(rel->tuples, 1) ||
-		!topk_query_of(root, rel, rte, &query))
+		(!topk_query_of(root, rel, rte, true, &query) &&
+		 !topk_open_query_of(root, rel, rte, &query)))
 		return;
 	scan = best_bitmap(root, rel);
 	if (scan == NULL)
@@ -161,16 +177,18 @@ vec_add_bitmap_path(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
 
 	bitmap = palloc0(sizeof(BitmapPath));
 	bitmap->query = query;
-	bitmap_costs_of(root, rel, &query, index, rows_wanted(&query), &bitmap->costs);
+	bitmap_costs_of(root, rel, &query, index, rows_wanted(&query),
+					vec_wants_near_rows(root, rel, rte), &bitmap->costs);
 
 	path = &bitmap->path;
 	NodeSetTag(path, T_CustomPath);
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;
-	path->path.pathtarget = vec_target_with_distance(root, rel, query.distance, true);
+	path->path.pathtarget = query.open ? rel->reltarget :
+		vec_target_with_distance(root, rel, query.distance, true);
 	path->path.parallel_safe = rel->consider_parallel && scan->path.parallel_safe &&
 		is_parallel_safe(root, (Node *) query.distance);
-	path->path.pathkeys = root->query_pathkeys;
+	path->path.pathkeys = list_make1(linitial(root->query_pathkeys));
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->custom_paths = index != NULL ? list_make2(scan, index) : list_make1(scan);
 	path->methods = &bitmap_path_methods;
@@ -225,18 +243,22 @@ plan_bitmap(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 	TopkQuery  *query = &bitmap->query;
 
 	plan->scan.plan.targetlist = tlist;
-	plan->scan.plan.qual = topk_without_null_test(scan->scan.plan.qual, query);
+	plan->scan.plan.qual = query->open ? scan->scan.plan.qual :
+		topk_without_null_test(scan->scan.plan.qual, query);
 	plan->scan.scanrelid = rel->relid;
 	plan->flags = path->flags;
 	plan->custom_plans = plans_below(custom_plans);
 	/* in the order of BitmapExprs */
-	plan->custom_exprs = list_make4(query->distance, limit_expression(root->parse->limitCount),
-									limit_expression(root->parse->limitOffset),
+	plan->custom_exprs = list_make4(query->distance,
+									limit_expression(query->open ? NULL : root->parse->limitCount),
+									limit_expression(query->open ? NULL : root->parse->limitOffset),
 									make_ands_explicit(scan->bitmapqualorig));
 	/* in the order of TopkPrivate and BitmapPrivate */
-	plan->custom_private = lappend(lappend(topk_private(query),
-										   bitmap_costs_to_list(&bitmap->costs)),
-								   makeInteger(bitmap->strategy));
+	plan->custom_private = list_concat(topk_private(query),
+									   list_make3(bitmap_costs_to_list(&bitmap->costs),
+												  makeInteger(bitmap->strategy),
+												  makeInteger(query->open ?
+															  (int) rows_wanted(query) : 0)));
 	plan->methods = &bitmap_scan_methods;
 	return &plan->scan.plan;
 }

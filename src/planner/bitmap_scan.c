@@ -28,6 +28,14 @@
 #define ROW_BYTES		4096
 #define FILTER_BYTES	128
 
+/*
+ * Where nodes above may ask for more than was expected: rows that the exact way
+ * keeps at first, and how many times more are found each time.
+ */
+#define FEWEST_KEPT		4096
+#define KEPT_TIMES		16
+#define BATCH_TIMES		8
+
 /* what was done, for EXPLAIN ANALYZE */
 typedef struct BitmapCounts
 {
@@ -57,12 +65,19 @@ typedef struct BitmapState
 	IndexScanState *index;		/* has the order; NULL if there is none */
 	AmRestriction restriction;
 	double		wanted;			/* rows that the query asks for, infinity if all */
+	double		batch;			/* that are found next; as many as wanted unless open */
+	int			first_batch;	/* the plan's; 0 if the query says how many */
 	BitmapStrategy first;		/* the plan's: whether to begin without a set */
 	BitmapStrategy strategy;	/* taken by this execution */
 	bool		chosen;
 	bool		found;			/* are the rows there that come next? */
 	bool		once;			/* and are these all? */
+	bool		begun;			/* the exact way */
 	double		returned;
+	double		fetched;		/* from the index */
+	uint64	   *places;			/* open: in order, of the rows that the index has found */
+	int			nplaces;
+	MemoryContext places_context;
 	BitmapCounts counts;
 } BitmapState;
 
@@ -115,11 +130,17 @@ choose(BitmapState *state)
 	ResetExprContext(econtext);
 	state->wanted = evaluate_limit(state->count, econtext, get_float8_infinity()) +
 		evaluate_limit(state->offset, econtext, 0);
+	state->batch = state->first_batch > 0 ? state->first_batch : state->wanted;
 	state->strategy = state->first;
 	state->chosen = true;
 	state->found = false;
 	state->once = false;
+	state->begun = false;
 	state->returned = 0;
+	state->fetched = 0;
+	state->places = NULL;
+	state->nplaces = 0;
+	MemoryContextReset(state->places_context);
 }
 
 /* the set, and how to search it */
@@ -127,7 +148,7 @@ static void
 choose_by_set(BitmapState *state)
 {
 	make_set(state);
-	state->strategy = bitmap_choose(&state->costs, size_of_set(state), state->wanted);
+	state->strategy = bitmap_choose(&state->costs, size_of_set(state), state->batch);
 	state->counts.set_rows += state->size.rows;
 }
 
@@ -149,6 +170,39 @@ passes(BitmapState *state, ExprContext *econtext, bool recheck)
 		return true;
 	InstrCountFiltered1(&state->css, 1);
 	return false;
+}
+
+static int
+compare_places(const void *a, const void *b)
+{
+	uint64		left = *(const uint64 *) a;
+	uint64		right = *(const uint64 *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* has the index found this row? */
+static inline bool
+is_known(const BitmapState *state, const ItemPointerData *tid)
+{
+	uint64		place = topk_place(tid);
+
+	return state->nplaces > 0 && bsearch(&place, state->places, state->nplaces, sizeof(place),
+										 compare_places) != NULL;
+}
+
+/* remember the rows that are kept, as found by the index */
+static void
+know_places(BitmapState *state)
+{
+	const TopkHeap *heap = &state->rows.heap;
+	Size		size = mul_size(add_size(state->nplaces, heap->count), sizeof(uint64));
+
+	state->places = state->places == NULL ?
+		MemoryContextAllocHuge(state->places_context, size) : repalloc_huge(state->places, size);
+	for (int i = 0; i < heap->count; i++)
+		state->places[state->nplaces++] = heap->entries[i].place;
+	qsort(state->places, state->nplaces, sizeof(uint64), compare_places);
 }
 
 /* offer the rows of the set to the heap */
@@ -180,9 +234,9 @@ scan_set(BitmapState *state)
 			block = ItemPointerGetBlockNumber(&slot->tts_tid);
 			bitmap_ahead_of(&ahead, block);
 		}
-		if (!passes(state, econtext, recheck))
+		if (is_known(state, &slot->tts_tid) || !passes(state, econtext, recheck))
 			continue;
-		vector = slot_getattr(slot, state->rows.column, &isnull);
+		vector = topk_vector(&state->rows, econtext, &isnull);
 		state->counts.distances++;
 		topk_rows_offer(&state->rows, vector, isnull, &slot->tts_tid,
 						econtext->ecxt_per_tuple_memory);
@@ -193,21 +247,26 @@ scan_set(BitmapState *state)
 	vec_bitmap_end_compat(&scan);
 }
 
-/* how many rows to keep: those that are wanted, and no more than there are or fit */
+/*
+ * How many rows to keep: those that are wanted, and no more than fit.  One more
+ * than there are shows that these are all.
+ */
 static int
 rows_to_keep(const BitmapState *state)
 {
 	double		most = work_mem * 1024.0 / sizeof(TopkEntry);
 
 	if (state->size.lossy_pages == 0)
-		most = Min(most, (double) state->size.rows);
+		most = Min(most, (double) state->size.rows + 1);
+	if (state->first_batch > 0)
+		most = Min(most, Max(state->batch * KEPT_TIMES, FEWEST_KEPT));
 	return (int) Max(1, Min(most, state->wanted));
 }
 
 /*
  * Find the rows that come next by their exact distances; false if none can be
  * left.  Usually once: more are left only where memory did not suffice to keep
- * all that are wanted.
+ * all that are wanted, or more are asked for than was expected.
  */
 static bool
 find_exact(BitmapState *state)
@@ -215,7 +274,7 @@ find_exact(BitmapState *state)
 	TopkRows   *rows = &state->rows;
 	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
 
-	if (state->returned == 0)
+	if (!state->begun)
 	{
 		topk_rows_reserve(rows, rows_to_keep(state));
 		topk_rows_start(rows, econtext);
@@ -223,7 +282,9 @@ find_exact(BitmapState *state)
 	else if (rows->heap.count < rows->heap.capacity)
 		return false;
 	else
-		topk_rows_start_behind(rows, econtext);
+		topk_rows_start_behind(rows, econtext, rows_to_keep(state));
+	state->begun = true;
+	state->batch *= BATCH_TIMES;
 	scan_set(state);
 	topk_rows_finish(rows);
 	state->found = true;
@@ -260,7 +321,7 @@ start_index(BitmapState *state)
 	state->restriction.fraction = size_of_set(state).fraction;
 	state->restriction.can_switch = bitmap_strategy != BITMAP_RESTRICTED;
 	state->restriction.switch_nodes = bitmap_fair_nodes(&state->costs, size_of_set(state),
-														state->wanted);
+														state->batch);
 	state->restriction.gave_up = false;
 	return am_restrict_scan(scan->iss_ScanDesc, &state->restriction);
 }
@@ -286,7 +347,7 @@ offer_row_of_index(BitmapState *state, TupleTableSlot *slot)
 	{
 		ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
 		bool		isnull;
-		Datum		vector = slot_getattr(slot, rows->column, &isnull);
+		Datum		vector = topk_vector(rows, econtext, &isnull);
 
 		state->counts.distances++;
 		topk_rows_offer(rows, vector, isnull, &tuple->t_self, econtext->ecxt_per_tuple_memory);
@@ -296,25 +357,25 @@ offer_row_of_index(BitmapState *state, TupleTableSlot *slot)
 		heap_freetuple(tuple);
 }
 
-/*
- * Find all rows that are wanted by the index, put in order because it may have
- * come late to some; false if it does not find as many.
- */
-static bool
-find_by_index(BitmapState *state)
+/* rows of the index after which a search of all rows is given up */
+static double
+most_fetched(const BitmapState *state)
 {
-	TopkRows   *rows = &state->rows;
+	if (state->strategy != BITMAP_FILTERED)
+		return get_float8_infinity();
+	return state->costs.most_filtered *
+		(state->first_batch > 0 ? state->batch / state->first_batch : 1);
+}
+
+/* offer the next rows of the index that pass, as many as a batch has; returns how many */
+static int
+fetch_batch(BitmapState *state)
+{
 	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
-	double		most = state->strategy == BITMAP_FILTERED ?
-		state->costs.most_filtered : get_float8_infinity();
+	double		most = most_fetched(state);
 	int			found = 0;
 
-	if (work_mem * 1024.0 / sizeof(TopkEntry) < state->wanted || state->index == NULL ||
-		!start_index(state))
-		return false;
-	topk_rows_reserve(rows, (int) state->wanted);
-	topk_rows_start(rows, econtext);
-	for (double fetched = 0; found < state->wanted && fetched < most; fetched++)
+	for (; found < state->batch && state->fetched < most; state->fetched++)
 	{
 		TupleTableSlot *slot = ExecProcNode(&state->index->ss.ps);
 
@@ -329,11 +390,35 @@ find_by_index(BitmapState *state)
 		found++;
 	}
 	ExecClearTuple(state->index->ss.ss_ScanTupleSlot);
-	if (found < state->wanted)
+	return found;
+}
+
+/*
+ * Find all rows of a batch by the index, put in order because it may have come
+ * late to some; false if it does not find as many.
+ */
+static bool
+find_by_index(BitmapState *state)
+{
+	TopkRows   *rows = &state->rows;
+
+	if (state->returned == 0)
+		state->fetched = 0;
+	if (work_mem * 1024.0 / sizeof(TopkEntry) < state->batch || state->index == NULL ||
+		(state->returned == 0 && !start_index(state)))
+		return false;
+	topk_rows_reserve(rows, (int) state->batch);
+	topk_rows_start(rows, state->css.ss.ps.ps_ExprContext);
+	if (fetch_batch(state) < state->batch)
 		return false;
 	topk_rows_finish(rows);
 	state->found = true;
-	state->once = true;
+	state->once = state->first_batch == 0;
+	if (state->first_batch > 0)
+	{
+		know_places(state);
+		state->batch *= BATCH_TIMES;
+	}
 	return true;
 }
 
@@ -369,22 +454,42 @@ find_first_rows(BitmapState *state)
 	return find_exact(state);
 }
 
+/*
+ * Find more rows than the query was expected to ask for: by the index as long as
+ * that finds some, then exactly those that it has not found.
+ */
+static bool
+find_more_rows(BitmapState *state)
+{
+	if (state->strategy != BITMAP_EXACT)
+	{
+		if (state->first_batch == 0)
+			return false;
+		if (try_index(state))
+			return true;
+		make_set(state);
+		state->strategy = BITMAP_EXACT;
+		state->counts.executions[BITMAP_EXACT]++;
+	}
+	return find_exact(state);
+}
+
 /* find the rows that come next; false if there are none */
 static bool
 find_rows(BitmapState *state)
 {
 	MemoryContext caller = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
-	bool		found = state->returned == 0 ? find_first_rows(state) :
-		state->strategy == BITMAP_EXACT && find_exact(state);
+	bool		found = state->returned == 0 ? find_first_rows(state) : find_more_rows(state);
 
 	MemoryContextSwitchTo(caller);
 	return found;
 }
 
+/* the next row, in the scan slot; empty at the end */
 static TupleTableSlot *
-bitmap_exec(CustomScanState *css)
+next_row(ScanState *node)
 {
-	BitmapState *state = (BitmapState *) css;
+	BitmapState *state = (BitmapState *) node;
 	TupleTableSlot *slot;
 
 	if (!state->chosen)
@@ -393,7 +498,7 @@ bitmap_exec(CustomScanState *css)
 	{
 		if (!state->found && !find_rows(state))
 			break;
-		slot = topk_rows_next(&state->rows, &css->ss);
+		slot = topk_rows_fetch(&state->rows, node);
 		if (slot != NULL)
 		{
 			state->returned++;
@@ -403,7 +508,35 @@ bitmap_exec(CustomScanState *css)
 		if (state->returned == 0)
 			break;
 	}
-	return topk_end_of_scan(&css->ss);
+	return ExecClearTuple(node->ss_ScanTupleSlot);
+}
+
+/* is the row that EvalPlanQual has put in place of the scan's in the set? */
+static bool
+recheck_row(ScanState *node, TupleTableSlot *slot)
+{
+	BitmapState *state = (BitmapState *) node;
+
+	node->ps.ps_ExprContext->ecxt_scantuple = slot;
+	return ExecQualAndReset(state->recheck, node->ps.ps_ExprContext);
+}
+
+static TupleTableSlot *
+bitmap_exec(CustomScanState *css)
+{
+	ScanState  *node = &css->ss;
+	TupleTableSlot *slot;
+
+	if (node->ps.state->es_epq_active != NULL)
+		return ExecScan(node, next_row, recheck_row);
+	slot = next_row(node);
+	if (TupIsNull(slot))
+		return topk_end_of_scan(node);
+	if (node->ps.ps_ProjInfo == NULL)
+		return slot;
+	ResetExprContext(node->ps.ps_ExprContext);
+	node->ps.ps_ExprContext->ecxt_scantuple = slot;
+	return ExecProject(node->ps.ps_ProjInfo);
 }
 
 static void
@@ -473,6 +606,8 @@ bitmap_begin(CustomScanState *css, EState *estate, int eflags)
 	}
 	state->set_context = AllocSetContextCreate(CurrentMemoryContext, "VectorBitmap set",
 											   ALLOCSET_SMALL_SIZES);
+	state->places_context = AllocSetContextCreate(CurrentMemoryContext, "VectorBitmap places",
+												  ALLOCSET_SMALL_SIZES);
 	topk_use_slot_of_table(&css->ss, estate);
 	topk_rows_begin(&state->rows, &css->ss,
 					list_nth_node(OpExpr, plan->custom_exprs, BITMAP_DISTANCE),
@@ -483,6 +618,7 @@ bitmap_begin(CustomScanState *css, EState *estate, int eflags)
 															  BITMAP_RECHECK)), ps);
 	bitmap_costs_from_list(list_nth(plan->custom_private, BITMAP_COSTS), &state->costs);
 	state->first = intVal(list_nth(plan->custom_private, BITMAP_STRATEGY));
+	state->first_batch = intVal(list_nth(plan->custom_private, BITMAP_BATCH));
 	if (bitmap_strategy != BITMAP_NSTRATEGIES)
 		state->first = bitmap_strategy;
 }

@@ -21,7 +21,7 @@
 typedef enum TopkPrivate
 {
 	TOPK_ROWS,					/* how many rows the query asks for */
-	TOPK_COLUMN_ARG,			/* which argument of the distance is the column: 0, 1 */
+	TOPK_COLUMN_ARG,			/* which argument of the distance is the row's: 0, 1 */
 	TOPK_SKIP_NULLS,			/* are rows whose distance is NULL left out: 0, 1 */
 	TOPK_FIRST,					/* TOPK_NULL_FIRST and TOPK_NAN_FIRST, or'ed */
 	TOPK_NPRIVATE
@@ -35,14 +35,17 @@ typedef enum TopkPrivate
 typedef struct TopkQuery
 {
 	OpExpr	   *distance;
-	int			column_arg;		/* which argument of the distance is the column */
+	int			column_arg;		/* which argument of the distance is the row's */
 	int			first;			/* as TOPK_FIRST */
 	bool		skip_nulls;		/* as TOPK_SKIP_NULLS: set by topk_without_null_test() */
 	double		rows;			/* LIMIT and OFFSET; 0 if known only when executed */
+	bool		open;			/* nodes above may ask for more rows than "rows" */
 } TopkQuery;
 
 extern bool topk_query_of(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
-						  TopkQuery *query);
+						  bool expressions, TopkQuery *query);
+extern bool topk_open_query_of(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
+							   TopkQuery *query);
 extern List *topk_without_null_test(List *clauses, TopkQuery *query);
 extern List *topk_private(const TopkQuery *query);
 extern Node *topk_distance(const TopkQuery *query);

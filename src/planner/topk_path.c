@@ -91,24 +91,29 @@ rows_asked_for(PlannerInfo *root)
 	return Max(0, root->limit_tuples);
 }
 
-/* a table with heap storage that is, alone or among its siblings, all of FROM? */
+/* a table with heap storage? */
 static bool
-is_table_of_query(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+is_heap_table(RelOptInfo *rel, RangeTblEntry *rte)
 {
 	Relation	table;
 	bool		heap;
 
 	if (!IS_SIMPLE_REL(rel) || rte->rtekind != RTE_RELATION || rte->inh ||
 		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
-		rte->tablesample != NULL || IS_DUMMY_REL(rel) ||
-		rel->lateral_relids != NULL ||
-		!bms_equal(vec_query_relids(rel), root->all_baserels))
+		rte->tablesample != NULL || IS_DUMMY_REL(rel) || rel->lateral_relids != NULL)
 		return false;
 
 	table = table_open(rte->relid, NoLock);
 	heap = table->rd_tableam == GetHeapamTableAmRoutine();
 	table_close(table, NoLock);
 	return heap;
+}
+
+/* is it, alone or among its siblings, all of FROM? */
+static bool
+is_all_of_query(PlannerInfo *root, RelOptInfo *rel)
+{
+	return bms_equal(vec_query_relids(rel), root->all_baserels);
 }
 
 static Node *
@@ -138,46 +143,86 @@ is_value(Node *node)
 		!contain_subplans(node) && get_typlen(exprType(node)) == -1;
 }
 
+/* a value that rel's row alone tells? */
+static bool
+is_of_row(PlannerInfo *root, Node *node, RelOptInfo *rel)
+{
+	return bms_equal(pull_varnos(root, node), rel->relids) &&
+		!contain_volatile_functions(node) && !contain_subplans(node) &&
+		get_typlen(exprType(node)) == -1;
+}
+
 /*
- * Which argument of a distance is a column of rel, the other being a value; or
- * -1.
+ * Which argument of a distance is a column of rel, or, if expressions will do,
+ * computed from columns, the other being a value; or -1.
  */
 static int
-column_argument(OpExpr *distance, RelOptInfo *rel)
+column_argument(PlannerInfo *root, OpExpr *distance, RelOptInfo *rel, bool expressions)
 {
 	for (int i = 0; i < 2; i++)
 	{
-		if (is_column(list_nth(distance->args, i), rel) &&
+		Node	   *node = list_nth(distance->args, i);
+
+		if ((is_column(node, rel) || (expressions && is_of_row(root, node, rel))) &&
 			is_value(list_nth(distance->args, 1 - i)))
 			return i;
 	}
 	return -1;
 }
 
+/* what the first key of the query's order asks of rel; false if it is no distance */
+static bool
+set_query(PlannerInfo *root, RelOptInfo *rel, bool expressions, TopkQuery *query)
+{
+	PathKey    *key = linitial_node(PathKey, root->query_pathkeys);
+	VecOrder	order;
+
+	if (!vec_order_of_pathkey(root, rel, key, &order))
+		return false;
+	query->distance = order.distance;
+	query->column_arg = column_argument(root, order.distance, rel, expressions);
+	query->first = (key->pk_nulls_first ? TOPK_NULL_FIRST : 0) |
+		(vec_pathkey_ascends_compat(key) ? 0 : TOPK_NAN_FIRST);
+	query->skip_nulls = false;
+	query->open = false;
+	return query->column_arg >= 0;
+}
+
 /*
  * topk_query_of
  *		Is this the table whose nearest rows the query asks for, and nothing else?
+ *		"expressions": may the vector be computed from columns?
  *
  * Fills in all but skip_nulls.
  */
 bool
-topk_query_of(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, TopkQuery *query)
+topk_query_of(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, bool expressions,
+			  TopkQuery *query)
 {
-	PathKey    *key;
-	VecOrder	order;
-
-	if (!query_wants_first_rows(root) || !is_table_of_query(root, rel, rte))
+	if (!query_wants_first_rows(root) || !is_all_of_query(root, rel) ||
+		!is_heap_table(rel, rte) || !set_query(root, rel, expressions, query))
 		return false;
-	key = linitial_node(PathKey, root->query_pathkeys);
-	if (!vec_order_of_pathkey(root, rel, key, &order))
-		return false;
-	query->distance = order.distance;
-	query->column_arg = column_argument(order.distance, rel);
-	query->first = (key->pk_nulls_first ? TOPK_NULL_FIRST : 0) |
-		(vec_pathkey_ascends_compat(key) ? 0 : TOPK_NAN_FIRST);
-	query->skip_nulls = false;
 	query->rows = rows_asked_for(root);
-	return query->column_arg >= 0;
+	return true;
+}
+
+/*
+ * topk_open_query_of
+ *		Does the query's order begin with a distance of this table's rows, and does
+ *		it end after some?  How many of them depends on what else there is: joins,
+ *		further keys, row locks.
+ *
+ * Fills in all but skip_nulls.
+ */
+bool
+topk_open_query_of(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte, TopkQuery *query)
+{
+	if (root->query_pathkeys == NIL || root->tuple_fraction <= 0 || !is_heap_table(rel, rte) ||
+		!set_query(root, rel, true, query))
+		return false;
+	query->rows = Max(0, root->limit_tuples);
+	query->open = true;
+	return true;
 }
 
 /*
@@ -303,7 +348,7 @@ vec_add_topk_paths(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 	TopkQuery	query;
 	int			workers;
 
-	if (!topk_query_of(root, rel, rte, &query) || query.rows < 1 || query.rows > MAX_ROWS ||
+	if (!topk_query_of(root, rel, rte, false, &query) || query.rows < 1 || query.rows > MAX_ROWS ||
 		query.rows * sizeof(TopkEntry) > work_mem * 1024.0)
 		return;
 

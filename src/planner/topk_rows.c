@@ -16,13 +16,13 @@
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
-/* of a column, or a domain's cast to its type */
+/* of a column, or a domain's cast to its type; 0 of what is computed */
 static AttrNumber
 column_number(Node *argument)
 {
 	while (IsA(argument, RelabelType))
 		argument = (Node *) ((RelabelType *) argument)->arg;
-	return castNode(Var, argument)->varattno;
+	return IsA(argument, Var) ? ((Var *) argument)->varattno : 0;
 }
 
 /* where rows without a distance go */
@@ -59,6 +59,8 @@ topk_rows_begin(TopkRows *rows, ScanState *node, OpExpr *distance, List *private
 
 	rows->column_arg = intVal(list_nth(private, TOPK_COLUMN_ARG));
 	rows->column = column_number(list_nth(distance->args, rows->column_arg));
+	rows->vector = rows->column != 0 ? NULL :
+		ExecInitExpr(list_nth(distance->args, rows->column_arg), &node->ps);
 	rows->call->args[rows->column_arg].isnull = false;
 	rows->value = ExecInitExpr(list_nth(distance->args, 1 - rows->column_arg), &node->ps);
 	rows->value_context = AllocSetContextCreate(CurrentMemoryContext, "VectorTopK value",
@@ -115,14 +117,14 @@ topk_rows_start(TopkRows *rows, ExprContext *econtext)
 
 /*
  * topk_rows_start_behind
- *		Keep the rows that come after those kept last, of which there is one or
- *		more.
+ *		Keep n rows that come after those kept last, of which there is one or more.
  */
 void
-topk_rows_start_behind(TopkRows *rows, ExprContext *econtext)
+topk_rows_start_behind(TopkRows *rows, ExprContext *econtext, int n)
 {
 	TopkEntry	last = rows->heap.entries[rows->heap.count - 1];
 
+	topk_rows_reserve(rows, n);
 	topk_heap_reset(&rows->heap, last, rows->worst);
 	evaluate_value(rows, econtext);
 	rows->next = 0;
@@ -140,15 +142,14 @@ topk_rows_finish(TopkRows *rows)
 }
 
 /*
- * topk_rows_next
- *		The next of the kept rows, projected, or NULL; in the node's scan slot.
+ * topk_rows_fetch
+ *		The next of the kept rows, or NULL; in the node's scan slot.
  *
  * Its version was visible to this snapshot, which is held, so it is still there.
  */
 TupleTableSlot *
-topk_rows_next(TopkRows *rows, ScanState *node)
+topk_rows_fetch(TopkRows *rows, ScanState *node)
 {
-	ProjectionInfo *projection = node->ps.ps_ProjInfo;
 	TupleTableSlot *slot = node->ss_ScanTupleSlot;
 	ItemPointerData tid;
 
@@ -160,7 +161,20 @@ topk_rows_next(TopkRows *rows, ScanState *node)
 		elog(ERROR, "row (%u,%u) of \"%s\" has vanished from the snapshot",
 			 ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid),
 			 RelationGetRelationName(node->ss_currentRelation));
-	if (projection == NULL)
+	return slot;
+}
+
+/*
+ * topk_rows_next
+ *		The same, projected.
+ */
+TupleTableSlot *
+topk_rows_next(TopkRows *rows, ScanState *node)
+{
+	ProjectionInfo *projection = node->ps.ps_ProjInfo;
+	TupleTableSlot *slot = topk_rows_fetch(rows, node);
+
+	if (slot == NULL || projection == NULL)
 		return slot;
 	ResetExprContext(node->ps.ps_ExprContext);
 	node->ps.ps_ExprContext->ecxt_scantuple = slot;

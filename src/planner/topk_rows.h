@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "commands/explain.h"
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "nodes/execnodes.h"
 #include "planner/topk_heap.h"
@@ -28,7 +29,8 @@
 
 typedef struct TopkRows
 {
-	AttrNumber	column;			/* the vector's */
+	AttrNumber	column;			/* the vector's; 0: it is computed */
+	ExprState  *vector;			/* how, or NULL */
 	int			column_arg;		/* which argument of the distance it is */
 	ExprState  *value;			/* the other argument */
 	MemoryContext value_context;	/* holds the other argument's datum */
@@ -46,8 +48,9 @@ typedef struct TopkRows
 extern void topk_rows_begin(TopkRows *rows, ScanState *node, OpExpr *distance, List *private);
 extern void topk_rows_reserve(TopkRows *rows, int n);
 extern void topk_rows_start(TopkRows *rows, ExprContext *econtext);
-extern void topk_rows_start_behind(TopkRows *rows, ExprContext *econtext);
+extern void topk_rows_start_behind(TopkRows *rows, ExprContext *econtext, int n);
 extern void topk_rows_finish(TopkRows *rows);
+extern TupleTableSlot *topk_rows_fetch(TopkRows *rows, ScanState *node);
 extern TupleTableSlot *topk_rows_next(TopkRows *rows, ScanState *node);
 
 extern void topk_use_slot_of_table(ScanState *node, EState *estate);
@@ -71,6 +74,15 @@ topk_key_of_vector(TopkRows *rows, Datum vector, bool isnull, MemoryContext per_
 	distance = FunctionCallInvoke(call);
 	MemoryContextSwitchTo(caller);
 	return call->isnull ? rows->null_key : topk_key(DatumGetFloat8(distance), rows->nan_key);
+}
+
+/* the vector of the row that is the context's scan tuple */
+static inline Datum
+topk_vector(TopkRows *rows, ExprContext *econtext, bool *isnull)
+{
+	if (rows->vector != NULL)
+		return ExecEvalExprSwitchContext(rows->vector, econtext, isnull);
+	return slot_getattr(econtext->ecxt_scantuple, rows->column, isnull);
 }
 
 /* a row that passed the filter, by its vector and place */
