@@ -74,5 +74,7 @@ extern FilterQuery *filter_query(const FilterSet *set, ScanKey keys, int nkeys,
 extern FilterResult filter_test(const FilterQuery *query, const uint64 *keys);
 extern uint32 filter_test_block(const FilterQuery *query, const uint64 *words, int stride, int n,
 								uint32 *maybe);
+extern uint32 filter_may_block(const FilterQuery *query, const uint64 *words, int stride,
+							   const uint32 *nulls, int nulls_stride);
 
 #endif							/* VECEXT_FILTER_H */

@@ -10,6 +10,8 @@
  */
 #include "filter/filter_private.h"
 
+#include "port/pg_bitutils.h"
+
 /* whether low <= word <= high, where low <= high */
 static inline bool
 within(uint64 word, uint64 low, uint64 high)
@@ -164,5 +166,74 @@ filter_test_block(const FilterQuery *query, const uint64 *words, int stride, int
 		unsure |= ~sure;
 	}
 	*maybe = pass & unsure;
+	return pass;
+}
+
+/* bits of the words of a block from low to high, where low <= high */
+static uint32
+range_bits(const uint64 *words, uint64 low, uint64 high)
+{
+	uint64		width = high - low;
+	uint32		out = 0;
+
+	/* the last word first: a shift and a carry for each */
+	for (int i = FILTER_BLOCK - 1; i >= 0; i--)
+		out = out * 2 + (words[i] - low > width);
+	return ~out;
+}
+
+/* the same for any test; rows that are NULL may or may not be among them */
+static uint32
+block_bits(const FilterTest *test, const uint64 *words)
+{
+	uint32		bits = 0;
+
+	switch (test->kind)
+	{
+		case FILTER_TEST_RANGE:
+			return range_bits(words, test->low, test->high);
+		case FILTER_TEST_SET:
+			bits = range_bits(words, test->low, test->high);
+			for (uint32 rest = bits; rest != 0; rest &= rest - 1)
+			{
+				int			i = pg_rightmost_one_pos32(rest);
+
+				if (!in_set(test, words[i]))
+					bits &= ~((uint32) 1 << i);
+			}
+			return bits;
+		case FILTER_TEST_ANY:
+			for (int i = 0; i < FILTER_BLOCK; i++)
+				bits |= (uint32) has_any(test, words[i]) << i;
+			return bits;
+		default:
+			return 0xFFFFFFFF;
+	}
+}
+
+/*
+ * filter_may_block
+ *		Bits of the FILTER_BLOCK rows that may qualify, of words that lie in
+ *		columns.
+ *
+ * The word of column c of row i is words[c * stride + i], and bit i of
+ * nulls[c * nulls_stride] says whether it stands for a NULL.
+ */
+uint32
+filter_may_block(const FilterQuery *query, const uint64 *words, int stride,
+				 const uint32 *nulls, int nulls_stride)
+{
+	uint32		pass = query->never ? 0 : 0xFFFFFFFF;
+
+	for (int t = 0; t < query->ntests && pass != 0; t++)
+	{
+		const FilterTest *test = &query->tests[t];
+		uint32		isnull = nulls[(Size) test->column * (Size) nulls_stride];
+
+		if (test->kind == FILTER_TEST_NULL)
+			pass &= isnull;
+		else
+			pass &= ~isnull & block_bits(test, words + (Size) test->column * (Size) stride);
+	}
 	return pass;
 }

@@ -33,8 +33,14 @@
 /* results settled for each that is returned: the last ones are not all found */
 #define SETTLED_TIMES		1.2
 
-/* nodes expanded before it is asked whether the sweep is cheaper */
-#define FIRST_NODES			128
+/* nodes expanded before it is asked whether another way is cheaper */
+#define FIRST_NODES			64
+
+/* of the nodes measured, those in order for each that is returned */
+#define MEASURED_TIMES		2
+
+/* so few are not measured by codes but at once by their records */
+#define MEASURE_MIN			40
 
 /*--- what may be returned ------------------------------------------------*/
 
@@ -112,12 +118,28 @@ sweep_nodes(const HnswScan *so)
 			nodes * accepted_part(so) * (HNSW_RECORD_BYTES + index->params.refine_size)) / expand;
 }
 
+/* what it costs, in nodes expanded, to read the filter pages */
+static double
+match_nodes(const HnswScan *so)
+{
+	return hnsw_node_limit(so->index) / HNSW_ENTRIES_OF_NODE;
+}
+
+/* and to measure the nodes that meet the conditions */
+static double
+measure_nodes(const HnswScan *so)
+{
+	return so->matches->n / HNSW_MEASURED_OF_NODE;
+}
+
 /* what it costs, in nodes expanded, to find the rows in another way */
 static double
 other_way(const HnswScan *so)
 {
 	const AmRestriction *rows = so->query->rows;
 
+	if (so->matches != NULL)
+		return measure_nodes(so);
 	return rows != NULL && rows->can_switch && rows->switch_nodes > 0 ? rows->switch_nodes : sweep_nodes(so);
 }
 
@@ -146,6 +168,8 @@ search_settled(HnswScan *so)
 		end = hnsw_restricted_run(so->query, wanted, Min(nodes, most), so->memory);
 		if (end != RESTRICTED_NODES || nodes >= most)
 			return end;
+		if (so->matches == NULL && nodes_to_come(so, wanted) > match_nodes(so))
+			hnsw_find_matches(so);
 		if (nodes_to_come(so, wanted) > other_way(so))
 			return end;
 		nodes += nodes / 2;
@@ -166,11 +190,38 @@ start_search(HnswScan *so)
 }
 
 /*
+ * The next batch from the nodes that were measured: all there are, so it is not
+ * to be settled.  False if there are no more; then the sweep follows, for those
+ * without a distance, and rows out of place.
+ */
+static bool
+measured_batch(HnswScan *so)
+{
+	if (so->returned >= so->nmeasured)
+		return false;
+	so->examined = so->nmeasured;
+	so->exhausted = false;
+	so->nresults = hnsw_order_measured(so, so->target * MEASURED_TIMES);
+	so->results = so->measured;
+	hnsw_scan_refine_batch(so);
+	return true;
+}
+
+/* measure the nodes that meet the conditions, if that is possible and worth it */
+static bool
+measure(HnswScan *so)
+{
+	hnsw_find_matches(so);
+	return so->matches != NULL && so->matches->n > MEASURE_MIN && hnsw_measure_matches(so);
+}
+
+/*
  * hnsw_restricted_batch
  *		The next batch: so->target nodes with those before.
  *
- * If the search cannot settle them, the scan goes on with the sweep, or ends
- * where the caller wants to go on himself.
+ * If the search cannot settle them, the scan goes on with all nodes that meet
+ * the conditions, and in the end with the sweep, or ends where the caller wants
+ * to go on himself.
  */
 void
 hnsw_restricted_batch(HnswScan *so)
@@ -178,6 +229,12 @@ hnsw_restricted_batch(HnswScan *so)
 	RestrictedEnd end;
 	const GraphSearch *search;
 
+	if (so->measured != NULL)
+	{
+		if (!measured_batch(so))
+			hnsw_scan_start_sweep(so);
+		return;
+	}
 	if (so->query->restricted == NULL)
 		start_search(so);
 	end = search_settled(so);
@@ -194,7 +251,7 @@ hnsw_restricted_batch(HnswScan *so)
 		so->query->rows->gave_up = true;
 		so->phase = HNSW_SCAN_END;
 	}
-	else
+	else if (!measure(so) || !measured_batch(so))
 		hnsw_scan_start_sweep(so);
 }
 
