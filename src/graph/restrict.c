@@ -221,6 +221,35 @@ restricted_start(RestrictedSearch *search, const SlotLayout *layout, const Quant
 	search->margin = margin;
 	search->naccepted = 0;
 	search->ndistances = 0;
+	search->among = NULL;
+}
+
+/*
+ * restricted_narrow
+ *		From now on go to no nodes but those whose bits are set; they live as long
+ *		as the search.
+ */
+void
+restricted_narrow(RestrictedSearch *search, const uint64_t *among, uint32_t limit)
+{
+	GraphSearch *base = &search->base;
+	int			n = base->ncandidates;
+	int			nfront = search->nfront;
+
+	search->among = among;
+	search->among_limit = limit;
+	base->ncandidates = search->nfront = 0;
+	for (int i = 0; i < n; i++)
+	{
+		/* its place is not beyond i */
+		if (restricted_among(search, base->candidates[i].id))
+			heap_add(base, base->candidates[i]);
+	}
+	for (int i = 0; i < nfront; i++)
+	{
+		if (restricted_among(search, search->front[i].id))
+			heap_add(base, search->front[i]);
+	}
 }
 
 /*

@@ -34,7 +34,19 @@
 #define SETTLED_TIMES		1.2
 
 /* nodes expanded before it is asked whether another way is cheaper */
-#define FIRST_NODES			64
+#define FIRST_NODES			24
+
+/*
+ * Of the nodes that have to be expanded to meet all that match, those that are;
+ * matches that must be expected before their absence means that they lie
+ * elsewhere, and how much fewer they are then; where to look for them; nodes
+ * that a search among them takes.
+ */
+#define WIDE_PART			0.4
+#define SURE_EXPECTED		4
+#define ELSEWHERE_TIMES		3
+#define NSEEDS				100
+#define NARROW_NODES		50
 
 /* of the nodes measured, those in order for each that is returned */
 #define MEASURED_TIMES		2
@@ -138,8 +150,6 @@ other_way(const HnswScan *so)
 {
 	const AmRestriction *rows = so->query->rows;
 
-	if (so->matches != NULL)
-		return measure_nodes(so);
 	return rows != NULL && rows->can_switch && rows->switch_nodes > 0 ? rows->switch_nodes : sweep_nodes(so);
 }
 
@@ -151,6 +161,77 @@ nodes_to_come(const HnswScan *so, double wanted)
 	double		found = search->naccepted + 0.5;
 
 	return search->base.nexpanded * Max(wanted / found, 1) - search->base.nexpanded;
+}
+
+/*
+ * Nodes to be expanded before the search goes to none but those that match: near
+ * the query most of these are linked from nodes expanded by then.  Where they are
+ * fewer near the query than elsewhere, there is no use in looking around it.
+ */
+static double
+wide_nodes(const HnswScan *so, double wanted)
+{
+	const RestrictedSearch *search = so->query->restricted;
+	double		expanded = search->base.nexpanded;
+	double		everywhere = (double) so->matches->n / hnsw_node_limit(so->index);
+	double		part = (search->naccepted + 0.5) / (expanded + 1);
+
+	if (everywhere * expanded >= SURE_EXPECTED && part * ELSEWHERE_TIMES < everywhere)
+		return 0;
+	return WIDE_PART * wanted / Max(part, everywhere);
+}
+
+/* go on among the nodes that match, also from some of those that lie elsewhere */
+static void
+narrow_search(HnswScan *so)
+{
+	const HnswMatches *matches = so->matches;
+	uint32		step = Max(matches->n / NSEEDS, 1);
+	uint32		i = 0;
+
+	restricted_narrow(so->query->restricted, matches->bits, matches->limit);
+	for (uint32 node = hnsw_next_match(matches, 0); node != LINK_NONE;
+		 node = hnsw_next_match(matches, node + 1))
+	{
+		if (i++ % step == 0)
+			hnsw_restricted_seed(so->query, node);
+	}
+}
+
+/*
+ * After "nodes" were expanded and more are to come: false if the rest is better
+ * found in another way; else how far to go.
+ */
+static bool
+search_further(HnswScan *so, double wanted, uint32 *nodes)
+{
+	const RestrictedSearch *search = so->query->restricted;
+	double		to_come = nodes_to_come(so, wanted);
+	double		wide;
+
+	if (so->matches == NULL && to_come > match_nodes(so))
+		hnsw_find_matches(so);
+	if (so->matches == NULL)
+	{
+		*nodes += *nodes / 2;
+		return to_come <= other_way(so);
+	}
+	if (search->among != NULL)
+	{
+		*nodes += *nodes / 2;
+		return search->base.nexpanded <= measure_nodes(so);
+	}
+	wide = wide_nodes(so, wanted);
+	if (Max(wide - search->base.nexpanded, 0) + NARROW_NODES > measure_nodes(so))
+		return false;
+	if (wide <= search->base.nexpanded)
+	{
+		narrow_search(so);
+		*nodes += NARROW_NODES;
+	}
+	else
+		*nodes = (uint32) Min(ceil(wide), *nodes + *nodes / 2);
+	return true;
 }
 
 /* search until the nodes of this batch are settled, unless that costs too much */
@@ -168,11 +249,8 @@ search_settled(HnswScan *so)
 		end = hnsw_restricted_run(so->query, wanted, Min(nodes, most), so->memory);
 		if (end != RESTRICTED_NODES || nodes >= most)
 			return end;
-		if (so->matches == NULL && nodes_to_come(so, wanted) > match_nodes(so))
-			hnsw_find_matches(so);
-		if (nodes_to_come(so, wanted) > other_way(so))
+		if (!search_further(so, wanted, &nodes))
 			return end;
-		nodes += nodes / 2;
 	}
 }
 
