@@ -222,6 +222,7 @@ restricted_start(RestrictedSearch *search, const SlotLayout *layout, const Quant
 	search->naccepted = 0;
 	search->ndistances = 0;
 	search->among = NULL;
+	search->patience = search->settled = search->late = 0;
 }
 
 /*
@@ -258,13 +259,21 @@ restricted_narrow(RestrictedSearch *search, const uint64_t *among, uint32_t limi
  *		can tell whose nearest candidate is that far.
  */
 bool
-restricted_settled(const RestrictedSearch *search, float nearest)
+restricted_settled(RestrictedSearch *search, float nearest)
 {
 	const GraphSearch *base = &search->base;
 	double		part = (double) search->naccepted / (base->nexpanded + 1);
 	double		enough = search->wanted + search->margin * part;
+	bool		is_near;
 
 	if (base->nresults < enough)
 		return false;
-	return !(nearest < base->results[(int) enough - 1].distance);
+	is_near = nearest < base->results[(int) enough - 1].distance;
+	if (search->patience == 0)
+		return !is_near;
+	if (search->settled == 0 && is_near)
+		return false;
+	if (search->settled == 0)
+		search->settled = base->nexpanded;
+	return base->nexpanded - search->settled >= search->patience;
 }

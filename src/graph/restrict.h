@@ -24,6 +24,9 @@ typedef struct RestrictedSearch
 	uint32_t	max_nodes;		/* to expand at most */
 	const uint64_t *among;		/* bits of the nodes to go to; NULL: all */
 	uint32_t	among_limit;	/* no node from here on */
+	uint32_t	patience;		/* nodes to expand after it has settled */
+	uint32_t	settled;		/* nodes expanded when it had; 0: not yet */
+	uint32_t	late;			/* results found since, among those wanted */
 	uint32_t	naccepted;		/* nodes expanded that could be results */
 	uint32_t	ndistances;
 } RestrictedSearch;
@@ -48,7 +51,7 @@ extern bool restricted_push(RestrictedSearch *search, SearchCandidate candidate)
 extern SearchCandidate restricted_pop(RestrictedSearch *search);
 extern bool restricted_fill(RestrictedSearch *search);
 extern void restricted_narrow(RestrictedSearch *search, const uint64_t *among, uint32_t limit);
-extern bool restricted_settled(const RestrictedSearch *search, float nearest);
+extern bool restricted_settled(RestrictedSearch *search, float nearest);
 
 /* may the search go to a node? */
 static inline bool

@@ -106,6 +106,9 @@ GS_NAME(expand_restricted) (RestrictedSearch *search, GS_CONTEXT *context,
 		if (accepted)
 		{
 			search->naccepted++;
+			if (search->settled > 0 && base->nresults >= search->wanted &&
+				own < base->results[(int) search->wanted - 1].distance)
+				search->late++;
 			search_add_result(base, candidate.id, own, slot);
 		}
 		nlinks = slot_head(slot)->nlinks;

@@ -216,6 +216,7 @@ extern void hnsw_search_run(HnswQuery *query, int stop);
 extern void hnsw_restricted_start(HnswQuery *query, uint32 candidates, int keep, double margin);
 extern RestrictedEnd hnsw_restricted_run(HnswQuery *query, double wanted, uint32 max_nodes,
 										 Size memory);
+extern void hnsw_restricted_stop(HnswQuery *query);
 extern void hnsw_restricted_seed(HnswQuery *query, uint32 node);
 extern float hnsw_code_distance(HnswQuery *query, const uint8_t *code);
 extern float hnsw_pair_distance(HnswIndex *index, Relation rel, const uint8_t *a,

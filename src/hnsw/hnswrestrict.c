@@ -37,16 +37,23 @@
 #define FIRST_NODES			24
 
 /*
- * Of the nodes that have to be expanded to meet all that match, those that are;
- * matches that must be expected before their absence means that they lie
- * elsewhere, and how much fewer they are then; where to look for them; nodes
- * that a search among them takes.
+ * Before a search goes among the nodes that match alone: nodes to be expanded, of
+ * those that it would take to meet all that are near enough.  Nodes it takes from
+ * then on, about, and how much wider its margin is.
  */
-#define WIDE_PART			0.4
+#define WIDE_PART			1.2
+#define NARROW_NODES		50
+#define NARROW_MARGIN		3
+
+/*
+ * They lie elsewhere if so many were expected near the query and there are so many
+ * times fewer.  Then the search begins with some of them.  When it has settled it
+ * goes on for so many nodes, and if they bring a result it cannot be trusted.
+ */
 #define SURE_EXPECTED		4
 #define ELSEWHERE_TIMES		3
-#define NSEEDS				100
-#define NARROW_NODES		50
+#define NSEEDS				200
+#define PATIENCE			150
 
 /* of the nodes measured, those in order for each that is returned */
 #define MEASURED_TIMES		2
@@ -181,21 +188,30 @@ wide_nodes(const HnswScan *so, double wanted)
 	return WIDE_PART * wanted / Max(part, everywhere);
 }
 
-/* go on among the nodes that match, also from some of those that lie elsewhere */
+/*
+ * Go on among the nodes that match.  Where they lie elsewhere, also from some of
+ * them, from all over the index.
+ */
 static void
-narrow_search(HnswScan *so)
+narrow_search(HnswScan *so, bool elsewhere)
 {
+	RestrictedSearch *search = so->query->restricted;
 	const HnswMatches *matches = so->matches;
 	uint32		step = Max(matches->n / NSEEDS, 1);
 	uint32		i = 0;
 
-	restricted_narrow(so->query->restricted, matches->bits, matches->limit);
+	restricted_narrow(search, matches->bits, matches->limit);
+	search->margin *= NARROW_MARGIN;
+	if (!elsewhere)
+		return;
+	search->patience = PATIENCE;
 	for (uint32 node = hnsw_next_match(matches, 0); node != LINK_NONE;
 		 node = hnsw_next_match(matches, node + 1))
 	{
 		if (i++ % step == 0)
 			hnsw_restricted_seed(so->query, node);
 	}
+	hnsw_restricted_stop(so->query);
 }
 
 /*
@@ -226,8 +242,8 @@ search_further(HnswScan *so, double wanted, uint32 *nodes)
 		return false;
 	if (wide <= search->base.nexpanded)
 	{
-		narrow_search(so);
 		*nodes += NARROW_NODES;
+		narrow_search(so, wide == 0);
 	}
 	else
 		*nodes = (uint32) Min(ceil(wide), *nodes + *nodes / 2);
@@ -247,6 +263,8 @@ search_settled(HnswScan *so)
 	for (;;)
 	{
 		end = hnsw_restricted_run(so->query, wanted, Min(nodes, most), so->memory);
+		if (end == RESTRICTED_SETTLED && search->patience > 0 && search->late > 0)
+			return RESTRICTED_NODES;	/* there will be more of them */
 		if (end != RESTRICTED_NODES || nodes >= most)
 			return end;
 		if (!search_further(so, wanted, &nodes))
