@@ -472,25 +472,42 @@ check_h6(Check *check, uint32 node, const uint8_t *slot)
 	}
 }
 
-/* H12: the filter entry of a LIVE node promises what it has */
+/* whether a node's filter entry promises what its slot has; of a page that is none F2 tells */
+static bool
+entry_holds(Check *check, BlockNumber blkno, int entry, const uint8_t *slot)
+{
+	const HnswIndex *index = check->index;
+	Buffer		buffer = hnsw_read_hint(check->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_FILTER);
+	bool		holds;
+
+	if (!BufferIsValid(buffer))
+		return true;
+	holds = hnsw_filter_holds(index, BufferGetPage(buffer), entry,
+							  slot_keys(&index->layout, slot),
+							  (slot_head(slot)->flags & SLOT_MIXED) != 0);
+	UnlockReleaseBuffer(buffer);
+	return holds;
+}
+
+/* H12: the filter entry of a LIVE node promises what it has; "slot" may be out of date */
 static void
 check_h12(Check *check, uint32 node, const uint8_t *slot)
 {
-	const HnswIndex *index = check->index;
+	HnswIndex  *index = check->index;
 	BlockNumber blkno;
+	BlockNumber nav;
+	int			slotno;
 	int			entry;
 	Buffer		buffer;
 
-	if (!hnsw_locate_filter(index, node, &blkno, &entry) || blkno >= check->nblocks)
+	if (!hnsw_locate_filter(index, node, &blkno, &entry) || blkno >= check->nblocks ||
+		entry_holds(check, blkno, entry, slot) || !hnsw_locate(index, node, &nav, &slotno))
 		return;
-	/* of a page that is none, F2 tells */
-	buffer = hnsw_read_hint(check->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_FILTER);
-	if (!BufferIsValid(buffer))
-		return;
-	if (!hnsw_filter_holds(index, BufferGetPage(buffer), entry, slot_keys(&index->layout, slot),
-						   (slot_head(slot)->flags & SLOT_MIXED) != 0))
-		am_report(check->report, "H12", blkno, "the filter entry of node %u does not have its keys",
-				  node);
+	buffer = hnsw_read(check->rel, nav, BUFFER_LOCK_SHARE, HNSW_PAGE_NAV);
+	slot = hnsw_slot(index, BufferGetPage(buffer), slotno);
+	if (slot_head(slot)->state == SLOT_LIVE && !entry_holds(check, blkno, entry, slot))
+		am_report(check->report, "H12", blkno,
+				  "the filter entry of node %u does not have its keys", node);
 	UnlockReleaseBuffer(buffer);
 }
 
