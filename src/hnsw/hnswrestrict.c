@@ -55,6 +55,10 @@
 #define NSEEDS				200
 #define PATIENCE			150
 
+/* filter pages are read when the search has to be surely so many times longer */
+#define CHANCE				2
+#define MATCH_TIMES			2
+
 /* of the nodes measured, those in order for each that is returned */
 #define MEASURED_TIMES		2
 
@@ -160,12 +164,15 @@ other_way(const HnswScan *so)
 	return rows != NULL && rows->can_switch && rows->switch_nodes > 0 ? rows->switch_nodes : sweep_nodes(so);
 }
 
-/* how many nodes would have to be expanded from now on, if it goes on like that? */
+/*
+ * How many nodes would have to be expanded from now on, if it goes on like that?
+ * "more" are the nodes that chance may have kept from being found.
+ */
 static double
-nodes_to_come(const HnswScan *so, double wanted)
+nodes_to_come(const HnswScan *so, double wanted, double more)
 {
 	const RestrictedSearch *search = so->query->restricted;
-	double		found = search->naccepted + 0.5;
+	double		found = search->naccepted + more;
 
 	return search->base.nexpanded * Max(wanted / found, 1) - search->base.nexpanded;
 }
@@ -222,15 +229,14 @@ static bool
 search_further(HnswScan *so, double wanted, uint32 *nodes)
 {
 	const RestrictedSearch *search = so->query->restricted;
-	double		to_come = nodes_to_come(so, wanted);
 	double		wide;
 
-	if (so->matches == NULL && to_come > match_nodes(so))
+	if (so->matches == NULL && nodes_to_come(so, wanted, CHANCE) > MATCH_TIMES * match_nodes(so))
 		hnsw_find_matches(so);
 	if (so->matches == NULL)
 	{
 		*nodes += *nodes / 2;
-		return to_come <= other_way(so);
+		return nodes_to_come(so, wanted, 0.5) <= other_way(so);
 	}
 	if (search->among != NULL)
 	{
