@@ -299,7 +299,9 @@ start_search(HnswScan *so)
 static bool
 measured_batch(HnswScan *so)
 {
-	if (so->returned >= so->nmeasured)
+	/* some are not returned here: nothing is nearer than what was */
+	if (so->results == so->measured && so->nresults == so->nmeasured &&
+		so->nrefined >= so->nresults)
 		return false;
 	so->examined = so->nmeasured;
 	so->exhausted = false;
