@@ -95,6 +95,7 @@ OBJS = \
 	src/hnsw/hnswfinish.o \
 	src/hnsw/hnswwrite.o \
 	src/hnsw/hnswtids.o \
+	src/hnsw/hnswfilter.o \
 	src/hnsw/hnswspace.o \
 	src/hnsw/hnswlink.o \
 	src/hnsw/hnswupper.o \
@@ -102,6 +103,7 @@ OBJS = \
 	src/hnsw/hnswfound.o \
 	src/hnsw/hnswbatch.o \
 	src/hnsw/hnswscan.o \
+	src/hnsw/hnswmatch.o \
 	src/hnsw/hnswsweep.o \
 	src/hnsw/hnswrestrict.o \
 	src/hnsw/hnswcost.o \

@@ -75,5 +75,7 @@ extern FilterResult filter_test(const FilterQuery *query, const uint64 *keys);
 extern uint32 filter_test_block(const FilterQuery *query, const uint64 *words, int stride, int n,
 								uint32 *maybe);
 extern void filter_prefetch(const FilterQuery *query, const uint64 *words, int stride);
+extern uint32 filter_may_block(const FilterQuery *query, const uint64 *words, int stride,
+							   const uint32 *nulls, int nulls_stride);
 
 #endif							/* VECEXT_FILTER_H */

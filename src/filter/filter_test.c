@@ -9,6 +9,7 @@
  *-------------------------------------------------------------------------
  */
 #include "filter/filter_private.h"
+
 #include "port/pg_bitutils.h"
 
 /* whether low <= word <= high, where low <= high */
@@ -110,7 +111,7 @@ static inline uint32
 rows_within(const FilterTest *test, const uint64 *words, int n)
 {
 	uint64		low = test->low;
-	uint64		width = test->high - low;
+	uint64		width = test->high - low;	/* low <= high */
 	uint32		outside = 0;
 
 	for (int i = n - 1; i >= 0; i--)
@@ -197,4 +198,60 @@ filter_prefetch(const FilterQuery *query, const uint64 *words, int stride)
 	column = (const char *) (words + (Size) (query->tests[0].column + 1) * stride);
 	for (Size at = 0; at < stride * sizeof(uint64); at += 64)
 		__builtin_prefetch(column + at);
+}
+
+/* bits of the rows of a block that may pass; those that are NULL may or may not be among them */
+static uint32
+block_bits(const FilterTest *test, const uint64 *words)
+{
+	uint32		bits = 0;
+
+	switch (test->kind)
+	{
+		case FILTER_TEST_RANGE:
+			return rows_within(test, words, FILTER_BLOCK);
+		case FILTER_TEST_SET:
+			bits = rows_within(test, words, FILTER_BLOCK);
+			for (uint32 rest = bits; rest != 0; rest &= rest - 1)
+			{
+				int			i = pg_rightmost_one_pos32(rest);
+
+				if (!in_set(test, words[i]))
+					bits &= ~((uint32) 1 << i);
+			}
+			return bits;
+		case FILTER_TEST_ANY:
+			for (int i = 0; i < FILTER_BLOCK; i++)
+				bits |= (uint32) has_any(test, words[i]) << i;
+			return bits;
+		default:
+			return 0xFFFFFFFF;
+	}
+}
+
+/*
+ * filter_may_block
+ *		Bits of the FILTER_BLOCK rows that may qualify, of words that lie in
+ *		columns.
+ *
+ * The word of column c of row i is words[c * stride + i], and bit i of
+ * nulls[c * nulls_stride] says whether it stands for a NULL.
+ */
+uint32
+filter_may_block(const FilterQuery *query, const uint64 *words, int stride,
+				 const uint32 *nulls, int nulls_stride)
+{
+	uint32		pass = query->never ? 0 : 0xFFFFFFFF;
+
+	for (int t = 0; t < query->ntests && pass != 0; t++)
+	{
+		const FilterTest *test = &query->tests[t];
+		uint32		isnull = nulls[(Size) test->column * (Size) nulls_stride];
+
+		if (test->kind == FILTER_TEST_NULL)
+			pass &= isnull;
+		else
+			pass &= ~isnull & block_bits(test, words + (Size) test->column * (Size) stride);
+	}
+	return pass;
 }

@@ -221,6 +221,36 @@ restricted_start(RestrictedSearch *search, const SlotLayout *layout, const Quant
 	search->margin = margin;
 	search->naccepted = 0;
 	search->ndistances = 0;
+	search->among = NULL;
+	search->patience = search->settled = search->late = 0;
+}
+
+/*
+ * restricted_narrow
+ *		From now on go to no nodes but those whose bits are set; they live as long
+ *		as the search.
+ */
+void
+restricted_narrow(RestrictedSearch *search, const uint64_t *among, uint32_t limit)
+{
+	GraphSearch *base = &search->base;
+	int			n = base->ncandidates;
+	int			nfront = search->nfront;
+
+	search->among = among;
+	search->among_limit = limit;
+	base->ncandidates = search->nfront = 0;
+	for (int i = 0; i < n; i++)
+	{
+		/* its place is not beyond i */
+		if (restricted_among(search, base->candidates[i].id))
+			heap_add(base, base->candidates[i]);
+	}
+	for (int i = 0; i < nfront; i++)
+	{
+		if (restricted_among(search, search->front[i].id))
+			heap_add(base, search->front[i]);
+	}
 }
 
 /*
@@ -229,13 +259,21 @@ restricted_start(RestrictedSearch *search, const SlotLayout *layout, const Quant
  *		can tell whose nearest candidate is that far.
  */
 bool
-restricted_settled(const RestrictedSearch *search, float nearest)
+restricted_settled(RestrictedSearch *search, float nearest)
 {
 	const GraphSearch *base = &search->base;
 	double		part = (double) search->naccepted / (base->nexpanded + 1);
 	double		enough = search->wanted + search->margin * part;
+	bool		is_near;
 
 	if (base->nresults < enough)
 		return false;
-	return !(nearest < base->results[(int) enough - 1].distance);
+	is_near = nearest < base->results[(int) enough - 1].distance;
+	if (search->patience == 0)
+		return !is_near;
+	if (search->settled == 0 && is_near)
+		return false;
+	if (search->settled == 0)
+		search->settled = base->nexpanded;
+	return base->nexpanded - search->settled >= search->patience;
 }

@@ -22,6 +22,11 @@ typedef struct RestrictedSearch
 	double		wanted;			/* results that shall be settled */
 	double		margin;			/* nodes expanded beyond what they need */
 	uint32_t	max_nodes;		/* to expand at most */
+	const uint64_t *among;		/* bits of the nodes to go to; NULL: all */
+	uint32_t	among_limit;	/* no node from here on */
+	uint32_t	patience;		/* nodes to expand after it has settled */
+	uint32_t	settled;		/* nodes expanded when it had; 0: not yet */
+	uint32_t	late;			/* results found since, among those wanted */
 	uint32_t	naccepted;		/* nodes expanded that could be results */
 	uint32_t	ndistances;
 } RestrictedSearch;
@@ -45,7 +50,16 @@ extern void restricted_start(RestrictedSearch *search, const SlotLayout *layout,
 extern bool restricted_push(RestrictedSearch *search, SearchCandidate candidate);
 extern SearchCandidate restricted_pop(RestrictedSearch *search);
 extern bool restricted_fill(RestrictedSearch *search);
-extern bool restricted_settled(const RestrictedSearch *search, float nearest);
+extern void restricted_narrow(RestrictedSearch *search, const uint64_t *among, uint32_t limit);
+extern bool restricted_settled(RestrictedSearch *search, float nearest);
+
+/* may the search go to a node? */
+static inline bool
+restricted_among(const RestrictedSearch *search, uint32_t id)
+{
+	return search->among == NULL ||
+		(id < search->among_limit && (search->among[id / 64] >> (id % 64) & 1) != 0);
+}
 
 /* room for a node, all of its links and what is in front? */
 static inline bool

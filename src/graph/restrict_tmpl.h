@@ -41,7 +41,7 @@ GS_NAME(push_estimated) (RestrictedSearch *search, GS_CONTEXT *context, const ui
 	{
 		SearchVisit *visit;
 
-		if (links[i] == LINK_NONE)
+		if (links[i] == LINK_NONE || !restricted_among(search, links[i]))
 			continue;
 		visit = search_visit(base, links[i]);
 		if (visit == NULL || visit->epoch != base->epoch || !(estimate[i] < visit->distance))
@@ -61,7 +61,8 @@ GS_NAME(push_exact) (RestrictedSearch *search, GS_CONTEXT *context, const uint32
 
 	for (int i = 0; i < nlinks; i++)
 	{
-		SearchVisit *visit = links[i] == LINK_NONE ? NULL : search_visit(base, links[i]);
+		SearchVisit *visit = links[i] == LINK_NONE || !restricted_among(search, links[i]) ? NULL :
+			search_visit(base, links[i]);
 		const uint8_t *slot;
 
 		if (visit == NULL || visit->distance < __builtin_inff())
@@ -105,6 +106,9 @@ GS_NAME(expand_restricted) (RestrictedSearch *search, GS_CONTEXT *context,
 		if (accepted)
 		{
 			search->naccepted++;
+			if (search->settled > 0 && base->nresults >= search->wanted &&
+				own < base->results[(int) search->wanted - 1].distance)
+				search->late++;
 			search_add_result(base, candidate.id, own, slot);
 		}
 		nlinks = slot_head(slot)->nlinks;

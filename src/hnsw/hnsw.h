@@ -90,6 +90,7 @@ typedef struct HnswIndex
 	FilterSet  *filters;		/* NULL: no filter columns */
 	Size		tids_size;		/* of a tids slot */
 	uint32		tids_per_page;
+	uint32		filter_entries; /* nodes of a filter page; 0: no filter columns */
 	uint8_t    *entry;			/* copies of the entry slots, HNSW_PAGE_ROOM bytes each, if any */
 	int			nentries;		/* entry slots */
 	uint16		entry_version;	/* of the copies */
@@ -114,6 +115,31 @@ hnsw_entry(const HnswIndex *index, int i)
 	return index->entry + i * HNSW_PAGE_ROOM;
 }
 
+/* pages of a segment's refine records, and of its filter entries */
+static inline uint32
+hnsw_refine_blocks(const HnswIndex *index, uint32 nnav)
+{
+	uint64		bytes = (uint64) nnav * (uint32) index->slots_per_page * index->params.refine_size;
+
+	return (uint32) ((bytes + HNSW_PAGE_ROOM - 1) / HNSW_PAGE_ROOM);
+}
+
+static inline uint32
+hnsw_filter_blocks(const HnswIndex *index, uint32 nnav)
+{
+	uint64		nodes = (uint64) nnav * (uint32) index->slots_per_page;
+
+	return index->filter_entries == 0 ? 0 :
+		(uint32) ((nodes + index->filter_entries - 1) / index->filter_entries);
+}
+
+static inline uint32
+hnsw_segment_blocks(const HnswIndex *index, const HnswSegment *segment)
+{
+	return segment->nnav + hnsw_refine_blocks(index, segment->nnav) +
+		hnsw_filter_blocks(index, segment->nnav);
+}
+
 /* hnswindex.c: opening, addresses */
 extern HnswIndex *hnsw_open(Relation rel);
 extern void hnsw_refresh(HnswIndex *index, Relation rel);
@@ -123,6 +149,8 @@ extern uint32 hnsw_node_limit(const HnswIndex *index);
 extern bool hnsw_locate(const HnswIndex *index, uint32 node, BlockNumber *blkno, int *slot);
 extern bool hnsw_locate_refine(const HnswIndex *index, uint32 node, BlockNumber *blkno,
 							   int *offset);
+extern bool hnsw_locate_filter(const HnswIndex *index, uint32 node, BlockNumber *blkno,
+							   int *entry);
 extern uint32 hnsw_node_at(const HnswIndex *index, BlockNumber blkno, int slot);
 
 /* hnswpages.c: checked page access */
@@ -188,6 +216,8 @@ extern void hnsw_search_run(HnswQuery *query, int stop);
 extern void hnsw_restricted_start(HnswQuery *query, uint32 candidates, int keep, double margin);
 extern RestrictedEnd hnsw_restricted_run(HnswQuery *query, double wanted, uint32 max_nodes,
 										 Size memory);
+extern void hnsw_restricted_stop(HnswQuery *query);
+extern void hnsw_restricted_seed(HnswQuery *query, uint32 node);
 extern float hnsw_code_distance(HnswQuery *query, const uint8_t *code);
 extern float hnsw_pair_distance(HnswIndex *index, Relation rel, const uint8_t *a,
 								const uint8_t *b);
@@ -214,6 +244,7 @@ extern bool hnsw_node_rows(Relation rel, HnswIndex *index, uint32 node, uint16 g
 						   HnswRows *rows);
 
 /* hnswtids.c: chains of TIDs; the caller holds the nav page */
+extern bool hnsw_differs(const HnswIndex *index, const uint8_t *slot, const uint64 *keys);
 extern Buffer hnsw_add_tid(Relation rel, HnswIndex *index, GenericXLogState *state, uint8_t *slot,
 						   ItemPointer tid, const uint64 *keys);
 extern void hnsw_add_row(HnswRows *rows, const ItemPointerData *tid, const uint64 *keys);
@@ -222,6 +253,22 @@ extern void hnsw_chain_rows(Relation rel, const HnswIndex *index, uint32 id, con
 extern bool hnsw_remove_tids(Relation rel, HnswIndex *index, Buffer buffer, int slotno,
 							 IndexBulkDeleteCallback callback, void *callback_state,
 							 double *removed, double *kept);
+
+/* hnswfilter.c: entries of filter pages; the caller holds the nav page */
+struct AmXlog;
+
+extern void hnsw_filter_fill(const HnswIndex *index, Page page, int entry, const uint64 *keys,
+							 bool mixed);
+extern Buffer hnsw_filter_put(Relation rel, const HnswIndex *index, struct AmXlog *xlog,
+							  uint32 node, const uint64 *keys);
+extern void hnsw_filter_narrow(Relation rel, const HnswIndex *index, uint32 node,
+							   const uint64 *keys);
+extern void hnsw_filter_widen(Relation rel, const HnswIndex *index, uint32 node);
+extern void hnsw_filter_clear(Relation rel, const HnswIndex *index, uint32 node);
+extern bool hnsw_filter_holds(const HnswIndex *index, Page page, int entry, const uint64 *keys,
+							  bool mixed);
+extern uint32 hnsw_filter_match(const HnswIndex *index, Page page, const FilterQuery *query,
+								int block);
 
 /* hnswspace.c: blocks and free slots */
 typedef int (*HnswFindPlace) (Page page, const void *arg, int n);

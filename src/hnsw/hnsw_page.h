@@ -22,7 +22,7 @@
 #define HNSW_VERSION		2
 #define HNSW_MIN_VERSION	1
 
-/* an index without filter columns is of version 1, which is the same but for those */
+/* an index without filter columns is of version 1, which is the same without keys */
 #define HNSW_VERSION_OF(nwords)	((nwords) > 0 ? 2 : 1)
 #define HNSW_PAGE_ID		0xFFA8
 
@@ -56,7 +56,8 @@ typedef enum HnswPageKind
 	HNSW_PAGE_REFINE,			/* a part of a segment's stream of records */
 	HNSW_PAGE_UPPER,			/* upper slots */
 	HNSW_PAGE_TIDS,				/* tids slots */
-	HNSW_PAGE_VALUE				/* one node's exact value beyond its slot */
+	HNSW_PAGE_VALUE,			/* one node's exact value beyond its slot */
+	HNSW_PAGE_FILTER			/* a segment's keys, by column */
 } HnswPageKind;
 
 #define HNSW_PAGE_START		MAXALIGN(SizeOfPageHeaderData)
@@ -66,8 +67,8 @@ typedef enum HnswPageKind
 #define HnswPageData(page)		((uint8 *) (page) + HNSW_PAGE_START)
 
 /*
- * A run of blocks: nnav nav pages, then the refine pages of their nodes.  Node
- * ids of a segment are consecutive.
+ * A run of blocks: nnav nav pages, then the refine pages of their nodes, then,
+ * with filter columns, their filter pages.  Node ids of a segment are consecutive.
  */
 typedef struct HnswSegment
 {
@@ -174,6 +175,31 @@ static inline uint64 *
 hnsw_tids_keys(HnswTidsSlot *slot, int nwords, int i)
 {
 	return (uint64 *) (void *) ((char *) slot + HNSW_TIDS_KEYS) + i * nwords;
+}
+
+/*
+ * A filter page: the keys of "entries" nodes of a segment, whose ids follow each
+ * other, by column: the words of the first column, of the second, ...  Behind
+ * them bits for each node, 32 to a word: whether there is one, whether it is
+ * mixed, and for each column whether its word is that of a NULL.
+ */
+#define HNSW_FILTER_BLOCK	32
+
+typedef enum HnswFilterBits
+{
+	HNSW_FILTER_USED,			/* the node may be LIVE */
+	HNSW_FILTER_MIXED,			/* whatever the words say, it may have any */
+	HNSW_FILTER_NULLS			/* of the first column */
+} HnswFilterBits;
+
+/* nodes that a filter page has room for; a multiple of HNSW_FILTER_BLOCK */
+static inline uint32
+hnsw_filter_entries(int ncolumns)
+{
+	Size		block = HNSW_FILTER_BLOCK * (Size) ncolumns * sizeof(uint64) +
+		(HNSW_FILTER_NULLS + (Size) ncolumns) * sizeof(uint32);
+
+	return (uint32) (HNSW_PAGE_ROOM / block * HNSW_FILTER_BLOCK);
 }
 
 StaticAssertDecl(sizeof(HnswPageOpaqueData) == 8, "HnswPageOpaqueData is a disk format");

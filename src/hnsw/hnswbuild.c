@@ -64,6 +64,7 @@ init_shared(HnswBuild *build)
 	pg_atomic_init_u64(&shared->next_links, 0);
 	pg_atomic_init_u64(&shared->next_nav, 0);
 	pg_atomic_init_u64(&shared->next_refine, 0);
+	pg_atomic_init_u64(&shared->next_filter, 0);
 	pg_atomic_init_u64(&shared->nodes_written, 0);
 	pg_atomic_init_u64(&shared->rows_done, 0);
 	pg_atomic_init_u64(&shared->rows_aside, 0);

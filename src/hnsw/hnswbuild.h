@@ -60,6 +60,7 @@ typedef struct HnswPlan
 	BlockNumber entry_start;
 	BlockNumber nav_start;
 	BlockNumber refine_start;
+	BlockNumber filter_start;
 	BlockNumber upper_start;
 	BlockNumber value_start;
 	BlockNumber tids_start;
@@ -102,6 +103,7 @@ typedef struct HnswBuildShared
 	pg_atomic_uint64 next_links;	/* node */
 	pg_atomic_uint64 next_nav;	/* unit of pages */
 	pg_atomic_uint64 next_refine;	/* unit of pages */
+	pg_atomic_uint64 next_filter;	/* unit of pages */
 	pg_atomic_uint64 nodes_written;
 
 	pg_atomic_uint64 rows_done; /* indexed or put aside, for progress */

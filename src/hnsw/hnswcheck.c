@@ -109,7 +109,8 @@ check_f2(Check *check)
 	if (expected == KIND_ANY)
 	{
 		ok = kind == HNSW_PAGE_UPPER || kind == HNSW_PAGE_TIDS || kind == HNSW_PAGE_VALUE;
-		if (!ok && (kind == HNSW_PAGE_NAV || kind == HNSW_PAGE_REFINE) &&
+		if (!ok && (kind == HNSW_PAGE_NAV || kind == HNSW_PAGE_REFINE ||
+					kind == HNSW_PAGE_FILTER) &&
 			((PageHeader) check->page)->pd_lower == HNSW_PAGE_START)
 			return false;
 	}
@@ -471,6 +472,45 @@ check_h6(Check *check, uint32 node, const uint8_t *slot)
 	}
 }
 
+/* whether a node's filter entry promises what its slot has; of a page that is none F2 tells */
+static bool
+entry_holds(Check *check, BlockNumber blkno, int entry, const uint8_t *slot)
+{
+	const HnswIndex *index = check->index;
+	Buffer		buffer = hnsw_read_hint(check->rel, blkno, BUFFER_LOCK_SHARE, HNSW_PAGE_FILTER);
+	bool		holds;
+
+	if (!BufferIsValid(buffer))
+		return true;
+	holds = hnsw_filter_holds(index, BufferGetPage(buffer), entry,
+							  slot_keys(&index->layout, slot),
+							  (slot_head(slot)->flags & SLOT_MIXED) != 0);
+	UnlockReleaseBuffer(buffer);
+	return holds;
+}
+
+/* H12: the filter entry of a LIVE node promises what it has; "slot" may be out of date */
+static void
+check_h12(Check *check, uint32 node, const uint8_t *slot)
+{
+	HnswIndex  *index = check->index;
+	BlockNumber blkno;
+	BlockNumber nav;
+	int			slotno;
+	int			entry;
+	Buffer		buffer;
+
+	if (!hnsw_locate_filter(index, node, &blkno, &entry) || blkno >= check->nblocks ||
+		entry_holds(check, blkno, entry, slot) || !hnsw_locate(index, node, &nav, &slotno))
+		return;
+	buffer = hnsw_read(check->rel, nav, BUFFER_LOCK_SHARE, HNSW_PAGE_NAV);
+	slot = hnsw_slot(index, BufferGetPage(buffer), slotno);
+	if (slot_head(slot)->state == SLOT_LIVE && !entry_holds(check, blkno, entry, slot))
+		am_report(check->report, "H12", blkno,
+				  "the filter entry of node %u does not have its keys", node);
+	UnlockReleaseBuffer(buffer);
+}
+
 /* H8: the directory's segments are apart from each other and from all else */
 static void
 check_h8(Check *check)
@@ -494,6 +534,7 @@ check_h8(Check *check)
 	{
 		const HnswSegment *segment = &index->segments[s];
 		uint32		n = hnsw_segment_blocks(index, segment);
+		uint32		filters = n - hnsw_filter_blocks(index, segment->nnav);
 
 		for (uint32 i = 0; i < n; i++)
 		{
@@ -508,7 +549,8 @@ check_h8(Check *check)
 			if (check->kinds[blkno] != KIND_ANY)
 				am_report(check->report, "H8", blkno, "segment %u overlaps a page of kind %d", s,
 						  check->kinds[blkno]);
-			check->kinds[blkno] = i < segment->nnav ? HNSW_PAGE_NAV : HNSW_PAGE_REFINE;
+			check->kinds[blkno] = i < segment->nnav ? HNSW_PAGE_NAV :
+				i < filters ? HNSW_PAGE_REFINE : HNSW_PAGE_FILTER;
 		}
 	}
 }
@@ -670,6 +712,7 @@ check_nav_page(Check *check, uint32 first_node)
 		memcpy(&tid, slot_head(slot)->tid, sizeof(tid));
 		check_row(check, node, slot, &tid, slot_keys(&check->index->layout, slot));
 		check_h6(check, node, slot);
+		check_h12(check, node, slot);
 	}
 }
 

@@ -36,12 +36,15 @@
 /*
  * In units of cpu_operator_cost, about 8 ns: a link's sketch and its place among
  * the candidates; a dimension of the query's images; a node of the sweep; a row
- * returned, with the record that its order comes from.
+ * returned, with the record that its order comes from; a filter entry; a node that
+ * meets the conditions, with its code.
  */
 #define LINK_OPERATORS		1.5
 #define DIM_OPERATORS		2.0
 #define SWEEP_OPERATORS		10.0
 #define ROW_OPERATORS		20.0
+#define ENTRY_OPERATORS		0.05
+#define MATCH_OPERATORS		15.0
 
 /* what the estimate is made from */
 typedef struct Shape
@@ -55,6 +58,7 @@ typedef struct Shape
 	double		page_cost;		/* of one page, cached or not */
 	bool		compact;		/* links are judged by sketches */
 	bool		recheck;		/* rows are returned by lower bounds */
+	double		filter_entries; /* of nodes, on a filter page */
 	double		part;			/* of the rows that meet the conditions on filter columns */
 } Shape;
 
@@ -72,6 +76,7 @@ shape_of_index(Oid indexoid, Shape *shape)
 	if (metric->type->nnz != NULL)
 		shape->dim = Min(shape->dim, 1000);
 	shape->links = slot_links_for(options ? options->m : HNSW_DEFAULT_M);
+	shape->filter_entries = hnsw_filter_entries(Max(RelationGetNumberOfAttributes(rel) - 1, 1));
 	shape->compact = metric->type->to_floats != NULL && metric->kind <= VEC_METRIC_COSINE;
 	shape->recheck = shape->compact && options != NULL && options->refine > REFINE_FULL;
 	if (shape->compact)
@@ -145,16 +150,19 @@ sweep_comes_first(const Shape *shape, double reach)
 
 /*
  * Cost of so many rows where only a part may be returned: all nodes nearer than
- * the last of them are expanded, or else the sweep reads the head of each slot,
- * and the records of those.
+ * the last of them are expanded, or else the filter pages are read, the codes of
+ * those nodes, and the records of the nearest.
  */
 static double
 restricted_cost(const Shape *shape, double rows)
 {
 	double		ef = hnsw_ef_search;
 	double		settled = 1.2 * Max(Max(ef / 4, 10), rows) / shape->part + 0.75 * ef;
-	double		sweep = cost_of(shape, shape->pages / 2, shape->nodes, 0) +
-		refine_cost(shape, shape->nodes * shape->part);
+	double		matches = shape->nodes * shape->part;
+	double		found = Min(Max(rows, 10), matches);
+	double		sweep = cost_of(shape, shape->nodes / shape->filter_entries,
+								shape->nodes * ENTRY_OPERATORS, 0) +
+		cost_of(shape, matches, matches * MATCH_OPERATORS, 0) + refine_cost(shape, found);
 
 	return Min(search_cost(shape, settled) + refine_cost(shape, rows), sweep);
 }

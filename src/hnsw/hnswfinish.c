@@ -214,6 +214,8 @@ lay_out(const HnswIndex *index, Relation rel, HnswPlan *plan, uint64 values)
 	block += nnav;
 	plan->refine_start = block;
 	block += pages_for(nnav * index->slots_per_page * index->params.refine_size);
+	plan->filter_start = block;
+	block += hnsw_filter_blocks(index, (uint32) nnav);
 	plan->upper_start = block;
 	block += ((uint64) plan->nupper + index->uppers_per_page - 1) / index->uppers_per_page;
 	plan->value_start = block;

@@ -102,6 +102,26 @@ hnsw_locate_refine(const HnswIndex *index, uint32 node, BlockNumber *blkno, int 
 }
 
 /*
+ * hnsw_locate_filter
+ *		Filter page and place on it of a node's entry; false if there is no such
+ *		node or there are no filter columns.
+ */
+bool
+hnsw_locate_filter(const HnswIndex *index, uint32 node, BlockNumber *blkno, int *entry)
+{
+	const HnswSegment *segment = find_segment(index, node);
+	uint32		offset;
+
+	if (segment == NULL || index->filter_entries == 0)
+		return false;
+	offset = node - segment->first_node;
+	*blkno = segment->start + segment->nnav + hnsw_refine_blocks(index, segment->nnav) +
+		offset / index->filter_entries;
+	*entry = (int) (offset % index->filter_entries);
+	return true;
+}
+
+/*
  * hnsw_node_at
  *		Node of a slot of a nav page, or LINK_NONE if the block is not in the
  *		nav part of a segment.
@@ -138,13 +158,16 @@ hnsw_layout(const HnswParams *params, const QuantModel *model, SlotLayout *layou
 
 /*
  * hnsw_set_tids
- *		Size of tids slots, of an index whose parameters are known.
+ *		Sizes of tids slots and filter entries, of an index whose parameters are
+ *		known.
  */
 void
 hnsw_set_tids(HnswIndex *index)
 {
 	index->tids_size = hnsw_tids_size(index->params.nwords);
 	index->tids_per_page = (uint32) (HNSW_PAGE_ROOM / index->tids_size);
+	if (index->params.nwords > 1)
+		index->filter_entries = hnsw_filter_entries(index->params.nwords - 1);
 }
 
 /* the part of the parameters that sizes of memory depend on */
@@ -262,6 +285,8 @@ take_segments(HnswIndex *index, Relation rel, const HnswMetaPageData *meta)
 		const HnswSegment *segment = &meta->segments[i];
 		uint64		nodes = (uint64) segment->nnav * index->slots_per_page;
 		uint64		refine_bytes = nodes * index->params.refine_size;
+		uint64		filters = index->filter_entries == 0 ? 0 :
+			(nodes + index->filter_entries - 1) / index->filter_entries;
 
 		/* blocks of a later segment come later */
 		if (segment->first_node != next_node || segment->start < next_block ||
@@ -269,7 +294,7 @@ take_segments(HnswIndex *index, Relation rel, const HnswMetaPageData *meta)
 			hnsw_corrupt(rel, 0, "Segments overlap.");
 		next_node += nodes;
 		next_block = (uint64) segment->start + segment->nnav +
-			(refine_bytes + HNSW_PAGE_ROOM - 1) / HNSW_PAGE_ROOM;
+			(refine_bytes + HNSW_PAGE_ROOM - 1) / HNSW_PAGE_ROOM + filters;
 		if (next_node >= LINK_NONE || next_block >= InvalidBlockNumber)
 			hnsw_corrupt(rel, 0, "A segment is too large.");
 		index->segments[i] = *segment;

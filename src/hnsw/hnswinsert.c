@@ -20,7 +20,7 @@
 #define NEAREST			2		/* neighbors whose records are compared, whatever their codes */
 #define INSERT_TRIES	3
 #define INSERT_MEMORY	((Size) 1024 * 1024)
-#define RECORD_PAGES	(MAX_GENERIC_XLOG_PAGES - 1)	/* refine pages of a slot's record */
+#define RECORD_PAGES	(MAX_GENERIC_XLOG_PAGES - 2)	/* refine pages of a slot's record */
 
 /*--- equal values --------------------------------------------------------*/
 
@@ -122,12 +122,17 @@ add_row(HnswInsert *insert, const InsertNode *node)
 	same = head->state == SLOT_LIVE && head->generation == slot_head(node->slot)->generation;
 	if (same)
 	{
-		GenericXLogState *state = GenericXLogStart(insert->rel);
-		Page		page = GenericXLogRegisterBuffer(state, buffer, 0);
-		Buffer		tids = hnsw_add_tid(insert->rel, index, state,
-										hnsw_slot(index, page, slotno), &insert->tid,
-										insert->value->keys);
+		GenericXLogState *state;
+		Page		page;
+		Buffer		tids;
 
+		if (hnsw_differs(index, hnsw_slot(index, BufferGetPage(buffer), slotno),
+						 insert->value->keys))
+			hnsw_filter_widen(insert->rel, index, node->id);
+		state = GenericXLogStart(insert->rel);
+		page = GenericXLogRegisterBuffer(state, buffer, 0);
+		tids = hnsw_add_tid(insert->rel, index, state, hnsw_slot(index, page, slotno),
+							&insert->tid, insert->value->keys);
 		GenericXLogFinish(state);
 		UnlockReleaseBuffer(tids);
 	}
@@ -293,6 +298,7 @@ make_live(HnswInsert *insert)
 	int			nnear = 0;
 	Buffer		buffer;
 	Buffer		refine[RECORD_PAGES];
+	Buffer		filter = InvalidBuffer;
 	AmXlog	   *xlog;
 	BlockNumber blkno;
 	uint8_t    *slot;
@@ -331,7 +337,11 @@ make_live(HnswInsert *insert)
 	am_xlog_cover(xlog, 0, slot + index->layout.size);
 	am_xlog_put(xlog, 0, slot, image, index->layout.size);
 	nrefine = write_record(insert, xlog, node, refine);
+	if (index->filter_entries > 0)
+		filter = hnsw_filter_put(insert->rel, index, xlog, node, insert->value->keys);
 	am_xlog_finish(xlog);
+	if (BufferIsValid(filter))
+		UnlockReleaseBuffer(filter);
 	for (int i = 0; i < nrefine; i++)
 		UnlockReleaseBuffer(refine[i]);
 	UnlockReleaseBuffer(buffer);

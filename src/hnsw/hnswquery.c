@@ -410,6 +410,44 @@ hnsw_restricted_start(HnswQuery *query, uint32 candidates, int keep, double marg
 	add_starts(query, &query->restricted->base);
 }
 
+/*
+ * hnsw_restricted_seed
+ *		Let the search go on from a node, too.  A page may stay pinned, until
+ *		hnsw_restricted_stop().
+ */
+void
+hnsw_restricted_seed(HnswQuery *query, uint32 node)
+{
+	RestrictedSearch *search = query->restricted;
+	const SlotLayout *layout = &query->index->layout;
+	const uint8_t *slot = pin_nav(query, node);
+	SearchCandidate candidate = {INFINITY, node};
+	SearchVisit *visit;
+
+	if (slot == NULL)
+		return;
+	if (slot_ok(layout, slot) && slot_head(slot)->state != SLOT_FREE)
+		candidate.distance = hnsw_code_distance(query, slot + layout->code_offset);
+	LockBuffer(query->nav_buffer, BUFFER_LOCK_UNLOCK);
+	search->ndistances++;
+	visit = restricted_room(search) ? search_visit(&search->base, node) : NULL;
+	if (visit != NULL && candidate.distance < visit->distance)
+	{
+		visit->distance = candidate.distance;
+		restricted_push(search, candidate);
+	}
+}
+
+/*
+ * hnsw_restricted_stop
+ *		No pin is left, if the search does not run again.
+ */
+void
+hnsw_restricted_stop(HnswQuery *query)
+{
+	release_pages(query);
+}
+
 /* more room for a search, if there may be so much; false if not */
 static bool
 grow_restricted(RestrictedSearch *search, Size memory)
@@ -442,6 +480,8 @@ hnsw_restricted_run(HnswQuery *query, double wanted, uint32 max_nodes, Size memo
 	RestrictedSearch *search = query->restricted;
 	RestrictedEnd end;
 
+	if (search->wanted != wanted)
+		search->settled = search->late = 0;
 	search->wanted = wanted;
 	search->max_nodes = max_nodes;
 	do

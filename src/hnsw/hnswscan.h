@@ -45,6 +45,14 @@ typedef enum HnswPhase
 
 struct hnsw_seen_hash;
 
+/* nodes that may meet the conditions, by their filter entries; none from limit on */
+typedef struct HnswMatches
+{
+	uint32		limit;
+	uint32		n;
+	uint64	   *bits;			/* by node */
+} HnswMatches;
+
 /*
  * What things cost, as bytes read in order: to expand a node, besides those of
  * its slot and record; to lock a page, to look at a slot's head, to refine,
@@ -54,6 +62,10 @@ struct hnsw_seen_hash;
 #define HNSW_PAGE_BYTES		2500
 #define HNSW_HEAD_BYTES		144
 #define HNSW_RECORD_BYTES	2000
+
+/* what costs as much as to expand a node: filter entries, nodes measured */
+#define HNSW_ENTRIES_OF_NODE	1500.0
+#define HNSW_MEASURED_OF_NODE	8.0
 
 typedef struct HnswScan
 {
@@ -76,6 +88,12 @@ typedef struct HnswScan
 	uint64		nswept;			/* nodes looked at by the sweep */
 	uint64		ndistances;		/* of nodes refined */
 	AmRestriction counted;		/* told to the caller before */
+
+	/* those that meet the conditions, once it is known; and their distances */
+	HnswMatches *matches;
+	SearchResult *measured;		/* by codes; NULL: not yet */
+	int			nmeasured;
+	int			nordered;		/* of these are in order, and nearer than the rest */
 
 	/* the value */
 	Datum		value;
@@ -158,6 +176,12 @@ extern bool hnsw_scan_next(HnswScan *so, HnswFound *found);
 extern void hnsw_restricted_batch(HnswScan *so);
 extern int	hnsw_restricted_first(const HnswScan *so);
 extern void hnsw_restricted_count(HnswScan *so);
+
+/* hnswmatch.c */
+extern void hnsw_find_matches(HnswScan *so);
+extern uint32 hnsw_next_match(const HnswMatches *matches, uint32 node);
+extern bool hnsw_measure_matches(HnswScan *so);
+extern int	hnsw_order_measured(HnswScan *so, int wanted);
 
 /* hnswsweep.c */
 extern void hnsw_sweep(HnswScan *so);

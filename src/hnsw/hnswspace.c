@@ -77,21 +77,13 @@ hnsw_new_page(Relation rel)
 
 /*--- segments ------------------------------------------------------------*/
 
-static uint32
-refine_pages(const HnswIndex *index, uint32 nnav)
-{
-	uint64		bytes = (uint64) nnav * index->slots_per_page * index->params.refine_size;
-
-	return (uint32) ((bytes + HNSW_PAGE_ROOM - 1) / HNSW_PAGE_ROOM);
-}
-
 /* nav pages of the next segment */
 static uint32
 segment_pages(Relation rel, const HnswIndex *index)
 {
 	uint64		nodes = hnsw_node_limit(index);
 	uint64		pages = nodes / (uint32) index->slots_per_page / SEGMENT_PART;
-	uint64		per_page = 1 + refine_pages(index, 1);
+	uint64		per_page = 1 + hnsw_refine_blocks(index, 1);
 
 	/* small steps while they are many; the directory must last */
 	if (index->nsegments < HNSW_MAX_SEGMENTS / 2 && pages > SEGMENT_MAX_BLOCKS / per_page)
@@ -127,7 +119,8 @@ is_left_over(BlockNumber blkno, Relation rel)
 	}
 	result = PageIsNew(page) ||
 		(((PageHeader) page)->pd_lower == HNSW_PAGE_START &&
-		 (page_is(page, HNSW_PAGE_NAV) || page_is(page, HNSW_PAGE_REFINE)));
+		 (page_is(page, HNSW_PAGE_NAV) || page_is(page, HNSW_PAGE_REFINE) ||
+		  page_is(page, HNSW_PAGE_FILTER)));
 	UnlockReleaseBuffer(buffer);
 	return result;
 }
@@ -146,8 +139,7 @@ segment_start(Relation rel, const HnswIndex *index, uint32 nblocks, uint32 *ther
 	for (uint32 i = 0; i < index->nsegments; i++)
 	{
 		const HnswSegment *segment = &index->segments[i];
-		uint64		after = (uint64) segment->start + segment->nnav +
-			refine_pages(index, segment->nnav);
+		uint64		after = (uint64) segment->start + hnsw_segment_blocks(index, segment);
 
 		first = (BlockNumber) Max(first, Min(after, end));
 	}
@@ -157,12 +149,13 @@ segment_start(Relation rel, const HnswIndex *index, uint32 nblocks, uint32 *ther
 	return start;
 }
 
-/* add nnav nav pages and their refine pages, empty; returns the first block */
+/* add nnav nav pages, their refine and filter pages, empty; returns the first block */
 static BlockNumber
 extend_segment(Relation rel, const HnswIndex *index, uint32 nnav, uint32 nblocks)
 {
 	Buffer		buffers[EXTEND_BATCH];
 	uint32		done;
+	uint32		filters = nnav + hnsw_refine_blocks(index, nnav);
 	BlockNumber start = segment_start(rel, index, nblocks, &done);
 
 	while (done < nblocks)
@@ -185,7 +178,8 @@ extend_segment(Relation rel, const HnswIndex *index, uint32 nnav, uint32 nblocks
 		Buffer		buffer = ReadBuffer(rel, start + i);
 
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		hnsw_page_init(BufferGetPage(buffer), i < nnav ? HNSW_PAGE_NAV : HNSW_PAGE_REFINE, 0);
+		hnsw_page_init(BufferGetPage(buffer), i < nnav ? HNSW_PAGE_NAV :
+					   i < filters ? HNSW_PAGE_REFINE : HNSW_PAGE_FILTER, 0);
 		MarkBufferDirty(buffer);
 		UnlockReleaseBuffer(buffer);
 	}
@@ -230,7 +224,7 @@ hnsw_add_segment(Relation rel, HnswIndex *index)
 	if (index->nsegments == known)
 	{
 		nnav = segment_pages(rel, index);
-		nblocks = nnav + refine_pages(index, nnav);
+		nblocks = nnav + hnsw_refine_blocks(index, nnav) + hnsw_filter_blocks(index, nnav);
 		start = extend_segment(rel, index, nnav, nblocks);
 		if (RelationNeedsWAL(rel))
 			log_newpage_range(rel, MAIN_FORKNUM, start, start + nblocks, true);

@@ -13,7 +13,7 @@
 
 typedef struct Stats
 {
-	double		blocks[HNSW_PAGE_VALUE + 2];	/* by kind; 0: zeros, last: not ours */
+	double		blocks[HNSW_PAGE_FILTER + 2];	/* by kind; 0: zeros, last: not ours */
 	double		state[SLOT_DEAD + 1];
 	double		level[HNSW_MAX_LEVEL + 1];
 	double		rows;
@@ -27,12 +27,12 @@ typedef struct Stats
 
 static const char *const page_names[] = {
 	"bytes unused", "bytes meta", "bytes model", "bytes entry", "bytes nav", "bytes refine",
-	"bytes upper", "bytes tids", "bytes value", "bytes damaged"
+	"bytes upper", "bytes tids", "bytes value", "bytes filter", "bytes damaged"
 };
 
 static const char *const refine_names[] = {"full", "half", "int8", "heap"};
 
-StaticAssertDecl(lengthof(page_names) == HNSW_PAGE_VALUE + 2, "each kind has a name");
+StaticAssertDecl(lengthof(page_names) == HNSW_PAGE_FILTER + 2, "each kind has a name");
 
 /* rows of a node beyond its first */
 static int
@@ -123,7 +123,7 @@ count_blocks(Stats *stats, Relation rel, const HnswIndex *index)
 	{
 		Buffer		buffer;
 		Page		page;
-		int			kind = HNSW_PAGE_VALUE + 1;
+		int			kind = HNSW_PAGE_FILTER + 1;
 
 		CHECK_FOR_INTERRUPTS();
 		if (s < index->nsegments && blkno == index->segments[s].start)
@@ -131,7 +131,8 @@ count_blocks(Stats *stats, Relation rel, const HnswIndex *index)
 			uint32		n = hnsw_segment_blocks(index, &index->segments[s]);
 
 			stats->blocks[HNSW_PAGE_NAV] += index->segments[s].nnav;
-			stats->blocks[HNSW_PAGE_REFINE] += n - index->segments[s].nnav;
+			stats->blocks[HNSW_PAGE_REFINE] += hnsw_refine_blocks(index, index->segments[s].nnav);
+			stats->blocks[HNSW_PAGE_FILTER] += hnsw_filter_blocks(index, index->segments[s].nnav);
 			blkno += n - 1;
 			s++;
 			continue;
@@ -144,7 +145,7 @@ count_blocks(Stats *stats, Relation rel, const HnswIndex *index)
 		else if (PageGetSpecialSize(page) == sizeof(HnswPageOpaqueData) &&
 				 HnswPageGetOpaque(page)->page_id == HNSW_PAGE_ID)
 			kind = HnswPageGetOpaque(page)->kind;
-		stats->blocks[Min(kind, HNSW_PAGE_VALUE + 1)]++;
+		stats->blocks[Min(kind, HNSW_PAGE_FILTER + 1)]++;
 		UnlockReleaseBuffer(buffer);
 	}
 }
@@ -215,7 +216,11 @@ hnsw_stats(Relation rel, AmReport *report)
 		am_report_stat(report, name, stats->level[i], "nodes of this highest level");
 	}
 	for (int i = 0; i < (int) lengthof(page_names); i++)
+	{
+		if (i == HNSW_PAGE_FILTER && index->filters == NULL)
+			continue;
 		am_report_stat(report, page_names[i], stats->blocks[i] * BLCKSZ, NULL);
+	}
 	pfree(stats->live);
 	pfree(stats);
 }

@@ -26,12 +26,23 @@
 /* nodes that are put in order at first */
 #define FIRST_SORTED	1000
 
+/* may this node have a row to be returned, as far as is known without its page? */
+static bool
+is_match(const HnswScan *so, uint32 node)
+{
+	const HnswMatches *matches = so->matches;
+
+	return matches == NULL ||
+		(node < matches->limit && (matches->bits[node / 64] >> (node % 64) & 1) != 0);
+}
+
 /* copy the LIVE nodes of a nav page */
 static int
 read_nodes(HnswScan *so, BlockNumber blkno, HnswFound *nodes)
 {
 	HnswIndex  *index = so->index;
 	Buffer		buffer = hnsw_read_known(index, so->rel, blkno, HNSW_PAGE_NAV);
+	uint32		first = hnsw_node_at(index, blkno, 0);
 	Page		page;
 	int			n = 0;
 
@@ -43,12 +54,12 @@ read_nodes(HnswScan *so, BlockNumber blkno, HnswFound *nodes)
 	{
 		const NavSlotHead *head = slot_head(hnsw_slot(index, page, slot));
 
-		if (head->state != SLOT_LIVE)
+		if (!is_match(so, first + (uint32) slot) || head->state != SLOT_LIVE)
 			continue;
 		so->nswept++;
 		if (so->restricted && !hnsw_accepts(so->query, (const uint8_t *) head))
 			continue;
-		nodes[n].node = hnsw_node_at(index, blkno, slot);
+		nodes[n].node = first + (uint32) slot;
 		nodes[n].generation = head->generation;
 		nodes[n].distance = 0;
 		n++;
@@ -245,6 +256,7 @@ hnsw_sweep(HnswScan *so)
 	so->nfound = 0;
 	so->next = 0;
 	so->complete = true;
+	hnsw_find_matches(so);
 	for (uint32 i = 0; i < nsegments; i++)
 	{
 		for (uint32 page = 0; page < index->segments[i].nnav; page++)
@@ -255,7 +267,21 @@ hnsw_sweep(HnswScan *so)
 			CHECK_FOR_INTERRUPTS();
 			if (so->constant && end <= so->sweep_node)
 				continue;
-			if (page + PAGES_AHEAD < index->segments[i].nnav)
+			if (so->matches != NULL)
+			{
+				/* pages without a match are not read */
+				uint32		next = hnsw_next_match(so->matches,
+												   end - (uint32) index->slots_per_page);
+
+				if (next == LINK_NONE)
+					goto done;
+				if (next >= end)
+				{
+					page += (next - end) / (uint32) index->slots_per_page;
+					continue;
+				}
+			}
+			if (so->matches == NULL && page + PAGES_AHEAD < index->segments[i].nnav)
 				hnsw_prefetch_heads(index, index->segments[i].start + page + PAGES_AHEAD);
 			if (!sweep_page(so, index->segments[i].start + page, capacity))
 				goto done;

@@ -135,6 +135,17 @@ add_to_head(Relation rel, const HnswIndex *index, GenericXLogState *state, uint3
 }
 
 /*
+ * hnsw_differs
+ *		Whether a node becomes mixed by a row with these keys.
+ */
+bool
+hnsw_differs(const HnswIndex *index, const uint8_t *slot, const uint64 *keys)
+{
+	return index->params.nwords > 0 && (slot_head(slot)->flags & SLOT_MIXED) == 0 &&
+		memcmp(slot_keys(&index->layout, slot), keys, keys_size(index)) != 0;
+}
+
+/*
  * hnsw_add_tid
  *		Add a row to a LIVE node, with its keys (H11).
  *
@@ -152,8 +163,7 @@ hnsw_add_tid(Relation rel, HnswIndex *index, GenericXLogState *state, uint8_t *s
 	Page		page;
 	int			place;
 
-	if (index->params.nwords > 0 &&
-		memcmp(slot_keys(&index->layout, slot), keys, keys_size(index)) != 0)
+	if (hnsw_differs(index, slot, keys))
 		head->flags |= SLOT_MIXED;
 	if (head->more != LINK_NONE &&
 		add_to_head(rel, index, state, head->more, tid, keys, &buffer))
@@ -444,6 +454,11 @@ update_nav(Chain *chain, Buffer buffer, int slotno, bool dead)
 	GenericXLogFinish(state);
 	if (BufferIsValid(tidsbuf))
 		UnlockReleaseBuffer(tidsbuf);
+	if (live && chain->index->filter_entries > 0 && !chain->mixed)
+		hnsw_filter_narrow(chain->rel, chain->index,
+						   hnsw_node_at(chain->index, BufferGetBlockNumber(buffer), slotno),
+						   slot_keys(&chain->index->layout,
+									 hnsw_slot(chain->index, BufferGetPage(buffer), slotno)));
 	return live;
 }
 

@@ -284,6 +284,20 @@ page_has_bit(const HnswVacuum *vacuum, const uint8 *bits, uint32 first_node)
 	return false;
 }
 
+/* the filter entries of the slots of a page that will be FREE; before they are */
+static void
+clear_entries(HnswVacuum *vacuum, Page page, uint32 first_node)
+{
+	for (int i = 0; i < vacuum->index->slots_per_page; i++)
+	{
+		uint32		node = first_node + (uint32) i;
+
+		if (hnsw_bit(vacuum, vacuum->dead, node) &&
+			slot_head(hnsw_slot(vacuum->index, page, i))->state == SLOT_DEAD)
+			hnsw_filter_clear(vacuum->rel, vacuum->index, node);
+	}
+}
+
 /* step 5: DEAD becomes FREE; the generation tells whoever remembers the node */
 static void
 free_slots(HnswVacuum *vacuum, BlockNumber blkno, uint32 first_node)
@@ -296,6 +310,8 @@ free_slots(HnswVacuum *vacuum, BlockNumber blkno, uint32 first_node)
 		return;
 	buffer = hnsw_vacuum_read(vacuum->rel, vacuum->strategy, blkno, BUFFER_LOCK_EXCLUSIVE,
 						 HNSW_PAGE_NAV);
+	if (index->filter_entries > 0)
+		clear_entries(vacuum, BufferGetPage(buffer), first_node);
 	xlog = am_xlog_start(vacuum->rel);
 	am_xlog_buffer(xlog, buffer);
 	for (int i = 0; i < index->slots_per_page; i++)

@@ -131,15 +131,6 @@ hnsw_upper_slot(const HnswIndex *index, Page page, int place)
 									   (Size) place * index->layout.upper_size);
 }
 
-static inline uint32
-hnsw_segment_blocks(const HnswIndex *index, const HnswSegment *segment)
-{
-	uint64		bytes = (uint64) segment->nnav * (uint32) index->slots_per_page *
-		index->params.refine_size;
-
-	return segment->nnav + (uint32) ((bytes + HNSW_PAGE_ROOM - 1) / HNSW_PAGE_ROOM);
-}
-
 /*
  * A list of so many live links is left alone: to choose others costs much more
  * than to drop the dead, and the places serve inserts, which need not replace

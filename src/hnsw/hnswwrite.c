@@ -211,9 +211,9 @@ read_row(const Writer *w, uint64 name)
 	return tid;
 }
 
-/* have the rows of a node different keys?  Those of the first are in the slot. */
+/* have the rows of a node different keys?  These are the first one's. */
 static bool
-is_mixed(const Writer *w, uint32 node, const uint8_t *slot)
+is_mixed(const Writer *w, uint32 node, const uint64 *keys)
 {
 	const Graph *graph = &w->build->graph;
 	uint32		d = graph_first_duplicate(graph, node);
@@ -225,8 +225,7 @@ is_mixed(const Writer *w, uint32 node, const uint8_t *slot)
 
 		d = graph_next_duplicate(graph, d, &row);
 		read_row(w, row);
-		mixed = memcmp(w->row + 1, slot_keys(w->layout, slot),
-					   (Size) w->layout->nkeys * sizeof(uint64)) != 0;
+		mixed = memcmp(w->row + 1, keys, (Size) w->layout->nkeys * sizeof(uint64)) != 0;
 	}
 	return mixed;
 }
@@ -245,7 +244,7 @@ write_slot(const Writer *w, uint32 place, uint32 *more, uint8_t *slot)
 	page_code(w, node);
 	slot_init(w->layout, slot, graph_level(graph, node), (const uint8_t *) &tid, w->code);
 	slot_set_keys(w->layout, slot, w->row + 1);
-	head->flags = is_mixed(w, node, slot) ? SLOT_MIXED : 0;
+	head->flags = is_mixed(w, node, slot_keys(w->layout, slot)) ? SLOT_MIXED : 0;
 	head->more = ntids == 0 ? LINK_NONE :
 		w->plan->tids_start * w->index->tids_per_page + *more;
 	head->upper = upper == HNSW_NO_UPPER ? LINK_NONE : upper_id(w, upper);
@@ -271,6 +270,32 @@ write_nav(Writer *w, BlockNumber start, BlockNumber end)
 		end_page(buffer);
 		pg_atomic_fetch_add_u64(&w->build->shared->nodes_written, n);
 	}
+}
+
+/* a unit of filter pages */
+static void
+write_filter(Writer *w, BlockNumber start, BlockNumber end)
+{
+	uint32		entries = w->index->filter_entries;
+	uint64	   *keys = palloc(sizeof(uint64) * Max(w->layout->nkeys, 1));
+
+	for (w->next = start; w->next < end;)
+	{
+		uint32		first = (w->next - w->plan->filter_start) * entries;
+		Buffer		buffer = new_page(w, HNSW_PAGE_FILTER, 0);
+
+		for (uint32 i = 0; i < entries && first + i < w->plan->nnodes; i++)
+		{
+			uint32		node = w->build->order[first + i];
+
+			read_row(w, graph_row(&w->build->graph, node));
+			memcpy(keys, w->row + 1, sizeof(uint64) * (Size) w->layout->nkeys);
+			hnsw_filter_fill(w->index, BufferGetPage(buffer), (int) i, keys,
+							 is_mixed(w, node, keys));
+		}
+		end_page(buffer);
+	}
+	pfree(keys);
 }
 
 /*--- refine records ------------------------------------------------------*/
@@ -604,11 +629,12 @@ hnsw_write_units(HnswBuild *build)
 	if (build->index.params.nwords > 0)
 		w.rows = open_files(&w, HNSW_ROWS, build->rows, hnsw_row_size(build));
 	write_units(&w, write_nav, &shared->next_nav, plan->nav_start, plan->refine_start);
+	write_units(&w, write_filter, &shared->next_filter, plan->filter_start, plan->upper_start);
 	close_files(&w, w.rows);
 	if (build->index.params.refine_size > 0)
 		w.records = open_files(&w, HNSW_RECORDS, build->records,
 							   build->index.params.refine_size);
-	write_units(&w, write_refine, &shared->next_refine, plan->refine_start, plan->upper_start);
+	write_units(&w, write_refine, &shared->next_refine, plan->refine_start, plan->filter_start);
 	close_files(&w, w.records);
 }
 

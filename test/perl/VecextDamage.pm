@@ -7,11 +7,12 @@ use Exporter 'import';
 
 our @EXPORT = qw(index_path read_pages write_pages nblocks get_at put_at meta_of slot_at
   page_kind blocks_of_kind u16 u32 PAGE PAGE_START NONE
-  META MODEL ENTRY NAV REFINE UPPER TIDS VALUE);
+  META MODEL ENTRY NAV REFINE UPPER TIDS VALUE FILTER);
 
 use constant { PAGE => 8192, PAGE_START => 24, OPAQUE => 8184, NONE => 0xffffffff };
 use constant {
-	META => 1, MODEL => 2, ENTRY => 3, NAV => 4, REFINE => 5, UPPER => 6, TIDS => 7, VALUE => 8
+	META => 1, MODEL => 2, ENTRY => 3, NAV => 4, REFINE => 5, UPPER => 6, TIDS => 7, VALUE => 8,
+	FILTER => 9
 };
 
 sub u16 { return pack('S', $_[0]) }

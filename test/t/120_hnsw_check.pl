@@ -9,7 +9,7 @@ use VecextDamage;
 
 my $rows = 600;
 
-# name => [ invariant that must be among those found, damage, options of the index ]
+# name => [ invariant that must be among those found, damage, options of the index, more columns ]
 my %damage = (
 	none => [ '', sub { } ],
 	f1_page_id => [ 'F1', sub {
@@ -162,6 +162,23 @@ my %damage = (
 			  if get_at($pages, $meta->{entry_page}, 8 + 4 * $i, 'L') == $lost;
 		}
 	} ],
+	h12_word => [ 'H12', sub {
+		my ($pages) = @_;
+		my ($block) = blocks_of_kind($pages, FILTER);
+		put_at($pages, $block, 5 * 8, "\7");
+	}, '', ', id' ],
+	h12_missing => [ 'H12', sub {
+		my ($pages) = @_;
+		my ($block) = blocks_of_kind($pages, FILTER);
+		# 960 words, then the bits of nodes there are
+		put_at($pages, $block, 960 * 8, chr(get_at($pages, $block, 960 * 8, 'C') & ~4));
+	}, '', ', id' ],
+	h12_mixed => [ 'H12', sub {
+		my ($pages) = @_;
+		my ($block) = blocks_of_kind($pages, FILTER);
+		put_at($pages, $block, 960 * 8 + 960 / 8, "\0" x 120);
+	}, '', ', n' ],
+	none_filter => [ '', sub { }, '', ', id' ],
 	heap_missing => [ 'heap', sub {
 		my ($pages, $meta) = @_;
 		my ($block, $offset) = slot_at($meta, 5);
@@ -173,16 +190,17 @@ my %damage = (
 
 my $node = vecext_node('main', init => [ no_data_checksums => 1 ], conf => "autovacuum = off\n");
 $node->safe_psql('postgres', <<SQL);
-CREATE TABLE items (id int, v vector(48));
-INSERT INTO items SELECT g, random_vector(48, g) FROM generate_series(1, $rows) g;
-INSERT INTO items SELECT $rows + g, random_vector(48, g) FROM generate_series(1, 20) g,
-	generate_series(1, 12);
+CREATE TABLE items (id int, v vector(48), n int);
+INSERT INTO items SELECT g, random_vector(48, g), g FROM generate_series(1, $rows) g;
+INSERT INTO items SELECT $rows + g, random_vector(48, g), n FROM generate_series(1, 20) g,
+	generate_series(1, 12) n;
 SQL
 for my $name (sort keys %damage)
 {
 	my $options = $damage{$name}[2] // '';
+	my $columns = $damage{$name}[3] // '';
 	$node->safe_psql('postgres',
-		"CREATE INDEX $name ON items USING hnsw (v vector_l2_ops) $options");
+		"CREATE INDEX $name ON items USING hnsw (v vector_l2_ops$columns) $options");
 }
 
 # hints that the next vacuum must put right, of a table of their own
