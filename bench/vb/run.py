@@ -40,7 +40,7 @@ class Profile:
         self.rounds = args.rounds or (2 if self.quick else 5)
         self.slice_seconds = args.seconds or (1 if self.quick else 2)
         self.seconds_of_builds = 3 if self.quick else 20
-        self.recall_queries = 200 if self.quick else 1000
+        self.recall_queries = args.recall_queries or (200 if self.quick else 1000)
         self.filter_queries = 100 if self.quick else 200
         self.k = [10] if self.quick else [10, 100]
         self.clients_more = args.clients if args.clients is not None else [cores]
@@ -83,6 +83,8 @@ def arguments():
                         help="parallel workers of builds; the last stays (0 .. cores - 1)")
     parser.add_argument("--rounds", type=int, help="slices of each side (quick 2, full 5)")
     parser.add_argument("--seconds", type=int, help="of a slice (quick 1, full 2)")
+    parser.add_argument("--recall-queries", type=int, metavar="N",
+                        help="that recall is measured by (quick 200, full 1000)")
     parser.add_argument("--values", type=whole, metavar="N,...",
                         help="values of ef_search to try instead of the profile's")
     parser.add_argument("--selectivities", type=lambda t: [float(x) / 100 for x in t.split(",")],
