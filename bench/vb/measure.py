@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from vb import exact, load, memory, pgbench, server
+from vb import awake, exact, load, memory, pgbench, server
 
 RECALL_AT = (10, 100)
 
@@ -195,10 +195,11 @@ def speed(bench, chosen, k, clients, where="", more=None, rounds=None, warming=T
     for method, value in chosen if warming else ():
         warm(bench, method)
         run_slice(bench, method, value, k, clients, where, more, transactions=20)
-    for number in range(rounds or bench.profile.rounds):
-        for method, value in chosen if number % 2 == 0 else chosen[::-1]:
-            slices[method.name].append(run_slice(bench, method, value, k, clients, where, more,
-                                                 seconds=bench.profile.slice_seconds))
+    with awake.processors(bench.profile.keep_awake):
+        for number in range(rounds or bench.profile.rounds):
+            for method, value in chosen if number % 2 == 0 else chosen[::-1]:
+                slices[method.name].append(run_slice(bench, method, value, k, clients, where, more,
+                                                     seconds=bench.profile.slice_seconds))
     out = {name: pgbench.figures(list_) for name, list_ in slices.items()}
     if len(chosen) == 2:
         out["ratio"] = pgbench.ratio(*(slices[method.name] for method, _ in chosen))

@@ -39,6 +39,7 @@ class Profile:
         cores = int(os.environ.get("VB_THREADS", os.cpu_count()))
         self.rounds = args.rounds or (2 if self.quick else 5)
         self.slice_seconds = args.seconds or (1 if self.quick else 2)
+        self.keep_awake = args.keep_awake
         self.seconds_of_builds = 3 if self.quick else 20
         self.recall_queries = args.recall_queries or (200 if self.quick else 1000)
         self.filter_queries = 100 if self.quick else 200
@@ -99,6 +100,8 @@ def arguments():
                         "figures of their builds")
     parser.add_argument("--from-disk", action="store_true",
                         help="cold start: out of the operating system's cache too")
+    parser.add_argument("--keep-awake", action="store_true",
+                        help="idle processors do not sleep while queries are timed")
     parser.add_argument("--name", help="of the run (profile and data)")
     parser.add_argument("--out", help="folder of results (build/bench of the checkout)")
     parser.add_argument("--cache", help="folder of data and exact answers (build/bench/cache)")
@@ -217,6 +220,8 @@ class Run:
         """What names a cell: of these methods, these libraries, this data."""
         names = [method.name for method in pair]
         peers = sorted({method.peer for method in pair})
+        if self.profile.keep_awake and axis in ("speed", "target"):
+            more["keep_awake"] = True
         return dict({"axis": axis, "data": self.data.name, "key": self.data.key, "methods": names,
                      "libraries": [self.libraries[peer] for peer in peers]}, **more)
 

@@ -13,7 +13,7 @@ from unittest import mock
 
 import numpy as np
 
-from vb import (attributes, data, exact, figures, filters, load, measure, memory, methods, pgbench,
+from vb import (attributes, awake, data, exact, figures, filters, load, measure, memory, methods, pgbench,
                 readme, store, toast)
 
 RNG = np.random.default_rng(5)
@@ -331,6 +331,20 @@ class Load(Folder):
         self.assertEqual((found["qps"], found["p50_us"], found["transactions"]), (20, 50.5, 300))
         self.assertAlmostEqual(found["p99_us"], np.percentile(np.tile(np.arange(1, 101), 3), 99))
         self.assertEqual(pgbench.ratio(a, b), {"median": 2, "min": 1, "max": 6})
+
+    def test_awake(self):
+        def children():
+            with open(f"/proc/self/task/{os.getpid()}/children") as file:
+                return file.read().split()
+        before = children()
+        with awake.processors():
+            time.sleep(0.5)
+            new = [int(pid) for pid in children() if pid not in before]
+            self.assertEqual(len(new), os.cpu_count())
+            self.assertEqual({os.sched_getscheduler(pid) for pid in new}, {os.SCHED_IDLE})
+        self.assertEqual(children(), before)
+        with awake.processors(False):
+            self.assertEqual(children(), before)
 
     def test_memory(self):
         with memory.Sampler(os.getpid(), 0.001) as sampler:
