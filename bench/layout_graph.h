@@ -12,7 +12,7 @@
 #include <pthread.h>
 
 #include "graph/graph.h"
-#include "vectors.h"
+#include "train.h"
 
 typedef struct Options
 {
@@ -145,30 +145,13 @@ train(const Vectors *base, const Options *options, QuantMetric metric)
 	QuantConfig config = {base->dim, metric, options->nav_bits, options->sketch_dims,
 	(uint64_t) options->seed + 42};
 	QuantModel *model;
-	uint64_t	state = (uint64_t) options->seed + 7;
-	int			nrows = quant_sample_rows(&config);
-	float	   *sample;
-	void	   *scratch;
 
 	if (!quant_config_ok(&config))
 		die("bad options");
+	if (!options->untrained)
+		return train_model(&config, base, (uint64_t) options->seed + 7);
 	model = calloc(1, quant_model_max_size(&config));
-	if (options->untrained)
-	{
-		quant_model_init(model, &config, base->x);
-		return model;
-	}
-
-	nrows = nrows < base->n ? nrows : base->n;
-	sample = malloc((size_t) nrows * (size_t) base->dim * sizeof(float));
-	for (int i = 0; i < nrows; i++)
-		memcpy(sample + (size_t) i * (size_t) base->dim,
-			   row_of(base, (uint32_t) (quant_random(&state) % (uint64_t) base->n)),
-			   (size_t) base->dim * sizeof(float));
-	scratch = malloc(quant_train_scratch(&config));
-	quant_train(model, &config, sample, nrows, scratch, no_tick);
-	free(scratch);
-	free(sample);
+	quant_model_init(model, &config, base->x);
 	return model;
 }
 

@@ -17,7 +17,7 @@
 
 #include "cluster/cluster.h"
 #include "quant/list.h"
-#include "vectors.h"
+#include "train.h"
 
 #define PAGE_BYTES		8168	/* of a page of 8192, less its header */
 #define TID_BYTES		8
@@ -80,23 +80,8 @@ static QuantModel *
 make_model(const Vectors *base, QuantMetric metric)
 {
 	QuantConfig config = {base->dim, metric, 0, -1, 42};
-	QuantModel *model = calloc(1, quant_model_max_size(&config));
-	uint64_t	state = 7;
-	int			nrows = quant_sample_rows(&config);
-	float	   *sample;
-	void	   *scratch;
 
-	nrows = nrows < base->n ? nrows : base->n;
-	sample = malloc((size_t) nrows * (size_t) base->dim * sizeof(float));
-	for (int i = 0; i < nrows; i++)
-		memcpy(sample + (size_t) i * (size_t) base->dim,
-			   row_of(base, (uint32_t) (quant_random(&state) % (uint64_t) base->n)),
-			   (size_t) base->dim * sizeof(float));
-	scratch = malloc(quant_train_scratch(&config));
-	quant_train(model, &config, sample, nrows, scratch, no_tick);
-	free(scratch);
-	free(sample);
-	return model;
+	return train_model(&config, base, 7);
 }
 
 static void
