@@ -143,7 +143,6 @@ SELECT q, pg_temp.compare(q) FROM (VALUES
 	('SELECT a.v <-> ''[1,2,3]'' FROM bitmap a LEFT JOIN bitmap b ON b.id = -a.id WHERE a.kind = 5 AND b.id IS NULL ORDER BY 1 LIMIT 500'),
 	('SELECT a.v <-> ''[1,2,3]'' FROM bitmap b LEFT JOIN bitmap a ON a.id = b.id + 1 AND a.kind < 5 WHERE b.kind < 50 ORDER BY 1 LIMIT 80'),
 	('SELECT (v <-> ''[1,2,3]'', id) FROM bitmap WHERE kind < 9 ORDER BY v <-> ''[1,2,3]'', id DESC LIMIT 50'),
-	('SELECT DISTINCT ON (v <-> ''[1,2,3]'') v <-> ''[1,2,3]'' FROM bitmap WHERE kind < 9 ORDER BY 1, id LIMIT 20'),
 	('SELECT d FROM (SELECT v <-> ''[1,2,3]'' d FROM bitmap WHERE kind = 5 ORDER BY 1 LIMIT 9 FOR UPDATE) q'),
 	('SELECT a.v <-> ''[1,2,3]'' FROM (VALUES (1), (2)) i(i), LATERAL (SELECT a.v FROM bitmap a JOIN bitmap b USING (id) WHERE a.kind = i ORDER BY a.v <-> ''[1,2,3]'' LIMIT 4) a'),
 	-- vectors that are computed
@@ -158,6 +157,8 @@ SELECT q, pg_temp.compare(q) FROM (VALUES
 	('SELECT v <-> ''[1,2,3]'' FROM bitmap WHERE kind = 5 ORDER BY 1 LIMIT (SELECT 5 OFFSET 0)'),
 	('SELECT v <-> ''[1,2,3]'' FROM bitmap TABLESAMPLE system (100) WHERE kind = 5 ORDER BY 1 LIMIT 5')
 ) s(q);
+-- servers differ in what they tell of a LIMIT above DISTINCT ON
+SELECT pg_temp.compare('SELECT DISTINCT ON (v <-> ''[1,2,3]'') v <-> ''[1,2,3]'' FROM bitmap WHERE kind < 9 ORDER BY 1, id LIMIT 20') ~ 'same, 20$' AS same;
 SELECT n ~ 'LockRows' AS locks, n ~ 'VectorBitmap' AS ours FROM pg_temp.nodes(
 	'SELECT id FROM bitmap WHERE kind = 5 ORDER BY v <-> ''[1,2,3]'' LIMIT 5 FOR UPDATE') n;
 
