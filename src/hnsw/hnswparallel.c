@@ -23,8 +23,6 @@
 #define KEY_SHARED		1
 #define KEY_MODEL		2
 
-#define LINE			64			/* the arrays for the end begin at a multiple of it */
-
 struct HnswLeader
 {
 	AmParallel	parallel;
@@ -64,10 +62,10 @@ choose_sizes(HnswBuild *build, int participants)
 	if (values > 0)
 		shared->nblocks = (uint32) ceil(values * wanted / (double) shared->block_size) +
 			participants;
-	return add_size(add_size(add_size(mul_size(shared->chunk_size, shared->nchunks),
-									  mul_size(shared->block_size, shared->nblocks)),
-							 add_size(mul_size(all_nodes(shared), hnsw_coords_size(build)),
-									  hnsw_finish_area(build, all_nodes(shared)))), LINE);
+	return add_size(add_size(mul_size(shared->chunk_size, shared->nchunks),
+							 mul_size(shared->block_size, shared->nblocks)),
+					add_size(mul_size(all_nodes(shared), hnsw_coords_size(build)),
+							 hnsw_finish_area(build, all_nodes(shared))));
 }
 
 /* where this process sees all but the chunks: exact values, arrays for the end */
